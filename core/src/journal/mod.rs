@@ -1,0 +1,3 @@
+//! The journal as data: records, the chain that binds them, and its verification.
+
+pub mod record;

@@ -1,0 +1,305 @@
+//! One line of the journal.
+
+use std::net::IpAddr;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::Verb;
+use crate::decision::{Effect, Reason};
+use crate::digest::Sha256;
+use crate::identity::{Assurance, Mac};
+use crate::moment::Moment;
+use crate::names::{AssetId, ConduitId, Role, RuleId, SubjectId, ZoneId};
+use crate::policy::model::Mode;
+
+/// The number of a record, from 1, without gaps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+/// One line of the journal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// The version of this shape: 1.
+    pub v: u16,
+    /// Its number.
+    pub seq: Seq,
+    /// The digest of the line before, without its newline; zeroes for the first.
+    pub previous: Sha256,
+    /// When it was made, and what the time is worth.
+    pub at: Moment,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// Something was asked for and decided.
+    Decision(Box<DecisionRecord>),
+    /// What became of an allowed request.
+    Outcome {
+        /// The decision's record.
+        of: Seq,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// The same again, unchanged, so many times.
+    Repeated {
+        /// The record that it is like.
+        like: Seq,
+        /// How often.
+        count: u64,
+    },
+    /// Denials of one kind beyond the first ten of a minute.
+    Denied {
+        /// Who, or from where.
+        who: String,
+        /// Of what.
+        asset: Option<AssetId>,
+        /// Why.
+        reason: Reason,
+        /// How many more.
+        count: u64,
+    },
+    /// A session began or ended.
+    Session(SessionRecord),
+    /// Something about the gateway itself.
+    Gateway(GatewayRecord),
+    /// Old segments went; verification starts behind `until`.
+    Trimmed {
+        /// The last record that is gone.
+        until: Seq,
+        /// Its digest.
+        digest: Sha256,
+    },
+    /// The head of the chain, signed.
+    Checkpoint {
+        /// The last record covered.
+        seq: Seq,
+        /// Its digest.
+        digest: Sha256,
+        /// The key's id.
+        key: String,
+        /// The signature over `bulkhead-checkpoint-v1 || seq (8 bytes, big-endian) || digest`, in hex.
+        signature: String,
+    },
+}
+
+/// A decision, with everything that `explain` needs to say why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionRecord {
+    /// Allow or deny.
+    pub effect: Effect,
+    /// Why not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// What the conduit did with it: in `observe` a denial is an alarm and the bytes passed.
+    pub mode: Mode,
+    /// Who, if anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectId>,
+    /// The roles that counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Role>,
+    /// What the evidence was worth.
+    pub assurance: Assurance,
+    /// Where the bytes came from.
+    pub source: SocketAddr,
+    /// The hardware address, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// Where they arrived.
+    pub listener: SocketAddr,
+    /// The zone of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<ZoneId>,
+    /// The conduit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conduit: Option<ConduitId>,
+    /// The asset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset: Option<AssetId>,
+    /// The rule that decided, or that came nearest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleId>,
+    /// The policy that decided.
+    pub policy: Sha256,
+    /// The function code, unit and transaction id of the frame.
+    pub frame: FrameRecord,
+    /// Each access in wire order.
+    pub accesses: Vec<AccessRecord>,
+    /// The record could not be made durable in time and the write went on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+    /// A time word counted as true although the clock is doubtful (law 2).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub doubtful: bool,
+}
+
+/// The frame that was judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FrameRecord {
+    /// The transaction id.
+    pub id: u16,
+    /// The unit id.
+    pub unit: u8,
+    /// The function code.
+    pub function: u8,
+}
+
+/// One access, for people and for replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessRecord {
+    /// What was done.
+    pub verb: Verb,
+    /// The points touched; empty when the addresses have no name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<String>,
+    /// `holding 100-101`, `coils 16`, `function 8/1`.
+    pub target: String,
+    /// The last value seen through the gateway, register by register, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<Vec<u16>>,
+    /// How old that was, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_age: Option<u64>,
+    /// The value to be written, register by register (coils as 0 and 1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<Vec<u16>>,
+}
+
+/// What became of an allowed request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The device answered.
+    Applied,
+    /// The device answered with this exception.
+    Refused(u32),
+    /// The device did not answer in time.
+    NoAnswer,
+    /// Nothing was sent.
+    NotSent(Reason),
+    /// It was sent, and nobody knows.
+    Unknown,
+}
+
+/// A session began or ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRecord {
+    /// What happened.
+    pub what: SessionEvent,
+    /// Who, if anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<SubjectId>,
+    /// From where.
+    pub source: SocketAddr,
+    /// To where.
+    pub listener: SocketAddr,
+    /// What the evidence is worth.
+    pub assurance: Assurance,
+}
+
+/// What happened to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SessionEvent {
+    /// It began.
+    Opened,
+    /// It was not let in.
+    Refused(Reason),
+    /// It ended by itself.
+    Closed,
+    /// It was cut.
+    Cut,
+    /// It was closed for malformed bytes.
+    Malformed,
+    /// It was closed for being slow.
+    TimedOut,
+}
+
+/// Something about the gateway itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GatewayRecord {
+    /// A life began.
+    Started {
+        /// The product's version.
+        version: String,
+        /// The policy in force.
+        policy: Sha256,
+        /// Where the policy came from.
+        file: String,
+        /// The journal ended in the middle of a line or of a group: so many bytes were cut.
+        cut: u64,
+    },
+    /// A life ended in order.
+    Stopped,
+    /// Another policy is in force.
+    Policy {
+        /// The one before.
+        from: Sha256,
+        /// The one now.
+        to: Sha256,
+    },
+    /// A policy was offered and refused.
+    PolicyRefused {
+        /// Its digest.
+        policy: Sha256,
+        /// How many problems it has.
+        problems: u32,
+        /// The first of them.
+        first: String,
+    },
+    /// A local override of a conduit's mode.
+    Mode {
+        /// The conduit.
+        conduit: ConduitId,
+        /// What it does now.
+        mode: Mode,
+        /// Who ordered it: `uid N`, or `watch`.
+        by: String,
+    },
+    /// A subject may not act any more.
+    Revoked {
+        /// Who.
+        subject: SubjectId,
+        /// Who ordered it.
+        by: String,
+        /// How many sessions were cut.
+        cut: u32,
+    },
+    /// A request whose record is here and whose row is missing: it was never answered.
+    Abandoned {
+        /// Its record.
+        of: Seq,
+    },
+    /// The journal's disk is in trouble, or well again.
+    Disk {
+        /// `stalled`, `full`, `read-only`, `failed`, `ok`.
+        state: String,
+        /// Records that could not be kept meanwhile.
+        lost: u64,
+    },
+    /// Something that a person should look at.
+    Alarm {
+        /// A stable word: `function-scan`, `reconnaissance`, `malformed`, `unsolicited-reply`, `store-restored`, ...
+        what: String,
+        /// From where.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<IpAddr>,
+        /// On what.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asset: Option<AssetId>,
+        /// In words.
+        text: String,
+    },
+}

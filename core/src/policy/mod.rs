@@ -1,0 +1,11 @@
+//! The policy language: text -> checked model -> interval tables -> decisions.
+//!
+//! `load` reads and checks TOML (every problem with line, column and suggestion), `table` derives a session's flat table,
+//! `decide` searches it, `explain`, `lint` and `diff` look at the same model. Nothing else in the product knows the language.
+
+pub mod model;
+pub mod problem;
+pub mod table;
+
+pub use model::Policy;
+pub use problem::{Finding, Loaded, Problem, Severity};

@@ -1,0 +1,1 @@
+//! Modbus/TCP: framing, strict decoding of requests, matching of replies.

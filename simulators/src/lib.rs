@@ -1,0 +1,1 @@
+//! Test peers and plant scenarios, on tokio-modbus: never part of the daemon.

@@ -1,0 +1,3 @@
+//! The one binary: arguments, exit codes, one call.
+
+fn main() {}

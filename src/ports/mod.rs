@@ -1,0 +1,3 @@
+//! What the gateway needs from the world besides sockets.
+
+pub mod clock;

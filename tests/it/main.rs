@@ -1,0 +1,3 @@
+//! The one integration-test binary; each further file directly under `tests/` would be one more link step.
+//!
+//! `#[cfg(test)]` on each module: without it clippy's `allow-unwrap-in-tests` does not reach the functions they share.
