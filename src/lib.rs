@@ -8,3 +8,4 @@ pub mod entropy;
 pub mod net;
 pub mod ports;
 pub mod tasks;
+pub mod telemetry;

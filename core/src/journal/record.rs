@@ -46,6 +46,9 @@ pub enum Event {
         of: Seq,
         /// What became of it.
         outcome: Outcome,
+        /// The decision's record could not be made durable in time, and the write went on (`on_stall = "continue"`, law 1).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        late: bool,
     },
     /// The same again, unchanged, so many times.
     Repeated {
@@ -133,9 +136,6 @@ pub struct DecisionRecord {
     pub frame: FrameRecord,
     /// Each access in wire order.
     pub accesses: Vec<AccessRecord>,
-    /// The record could not be made durable in time and the write went on.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub late: bool,
     /// A time word counted as true although the clock is doubtful (law 2).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubtful: bool,
