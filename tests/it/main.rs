@@ -1,3 +1,12 @@
 //! The one integration-test binary; each further file directly under `tests/` would be one more link step.
 //!
 //! `#[cfg(test)]` on each module: without it clippy's `allow-unwrap-in-tests` does not reach the functions they share.
+
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+mod core_is_pure;
+#[cfg(test)]
+mod repository;
+#[cfg(test)]
+mod source;
