@@ -1,0 +1,138 @@
+//! Whether a reply PDU is an answer to a request, and what it tells about the device.
+
+use super::request::{Function, Request};
+use super::word;
+use crate::access::{Bank, Values};
+
+/// What a reply PDU is to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matched {
+    /// Its answer.
+    Normal,
+    /// Its exception, with the code.
+    Exception(u8),
+    /// No answer to it: another function, another length, or another address.
+    Foreign,
+}
+
+/// Values of the device that an answered request has shown: `saw` of the gate takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen<'a> {
+    /// Where.
+    pub bank: Bank,
+    /// The first address.
+    pub first: u16,
+    /// How many.
+    pub count: u16,
+    /// Big-endian registers, or packed coils.
+    pub values: &'a [u8],
+}
+
+impl Request<'_> {
+    /// What `reply` (function code first) is to this request. The device's data is not judged; every length is.
+    pub fn matches(&self, reply: &[u8]) -> Matched {
+        let Some((&code, data)) = reply.split_first() else {
+            return Matched::Foreign;
+        };
+        if code == self.code() | 0x80 {
+            return match *data {
+                [exception] => Matched::Exception(exception),
+                _ => Matched::Foreign,
+            };
+        }
+        let fits = code == self.code()
+            && match *self {
+                Self::Read { bank: Bank::Coils | Bank::Discrete, count, .. } => {
+                    counted(data, usize::from(count.get()).div_ceil(8))
+                }
+                Self::Read { bank: Bank::Input | Bank::Holding | Bank::File(_), count, .. } => {
+                    counted(data, usize::from(count.get()) * 2)
+                }
+                Self::ReadWrite { read, .. } => counted(data, usize::from(read.1.get()) * 2),
+                Self::Write { code, first, count, .. } => written(code, first, count.get(), data),
+                Self::ReadFile(ref ranges) => {
+                    let due: usize = ranges.iter().map(|range| 2 + usize::from(range.count.get()) * 2).sum();
+                    counted(data, due)
+                }
+                Self::WriteFile(ref ranges) => {
+                    let due: usize = ranges.iter().map(|range| 7 + range.values.len()).sum();
+                    counted(data, due)
+                }
+                Self::Function(function, asked) => answered(function, asked, data),
+            };
+        if fits { Matched::Normal } else { Matched::Foreign }
+    }
+
+    /// The values that a normal reply to a read carries.
+    pub fn read<'r>(&self, reply: &'r [u8]) -> Option<Seen<'r>> {
+        let (bank, first, count) = match *self {
+            Self::Read { bank, first, count } => (bank, first, count),
+            Self::ReadWrite { read, .. } => (Bank::Holding, read.0, read.1),
+            Self::Write { .. } | Self::ReadFile(_) | Self::WriteFile(_) | Self::Function(..) => return None,
+        };
+        (self.matches(reply) == Matched::Normal).then(|| Seen {
+            bank,
+            first,
+            count: count.get(),
+            values: reply.get(2..).unwrap_or_default(),
+        })
+    }
+
+    /// The values that the device holds once this write is applied; the first is for `room`, which must outlive the answer.
+    /// `None` for a read, and for a mask write that keeps bits.
+    pub fn applied<'r>(&'r self, room: &'r mut [u8; 2]) -> Option<Seen<'r>> {
+        let (bank, first, count, values) = match *self {
+            Self::Write { bank, first, count, values, .. } => (bank, first, count, values),
+            Self::ReadWrite { write, values, .. } => (Bank::Holding, write.0, write.1, Values::Registers(values)),
+            Self::Read { .. } | Self::ReadFile(_) | Self::WriteFile(_) | Self::Function(..) => return None,
+        };
+        let values: &'r [u8] = match values {
+            Values::Registers(bytes) | Values::Coils(bytes) => bytes,
+            Values::Coil(on) => {
+                *room = [u8::from(on), 0];
+                room.get(..1)?
+            }
+            Values::Mask { and: 0, or } => {
+                *room = or.to_be_bytes();
+                room
+            }
+            Values::Mask { .. } | Values::None => return None,
+        };
+        Some(Seen { bank, first, count: count.get(), values })
+    }
+}
+
+/// A byte count of `due` and exactly as many bytes.
+fn counted(data: &[u8], due: usize) -> bool {
+    matches!(data, [count, rest @ ..] if usize::from(*count) == due && rest.len() == due)
+}
+
+/// The echo of a write: the address, and the count of a write of many. The value is the device's word: some clamp it.
+fn written(code: u8, first: u16, count: u16, data: &[u8]) -> bool {
+    match *data {
+        [a, b, c, d] if code == 15 || code == 16 => word(a, b) == first && word(c, d) == count,
+        [a, b, _, _] => word(a, b) == first && code != 22,
+        [a, b, _, _, _, _] => word(a, b) == first && code == 22,
+        _ => false,
+    }
+}
+
+fn answered(function: Function, asked: &[u8], data: &[u8]) -> bool {
+    if !function.checked {
+        // MEI types without a layout still repeat their type.
+        return function.sub.is_none() || data.first() == asked.first();
+    }
+    match (function.code, data) {
+        (7, _) => data.len() == 1,
+        (11, _) => data.len() == 4,
+        (12 | 17, [count, rest @ ..]) => usize::from(*count) == rest.len(),
+        (24, &[a, b, ref rest @ ..]) => usize::from(word(a, b)) == rest.len() && rest.len() >= 2,
+        // A diagnostic answer has the length and the sub-function of its request; sub-function 0 is its echo.
+        (8, _) => {
+            data.len() == asked.len() && data.get(..2) == asked.get(..2) && (function.sub != Some(0) || data == asked)
+        }
+        // MEI type, read code, conformity, more, next, number of objects, objects.
+        (43, _) => data.len() >= 6 && data.get(..2) == asked.get(..2),
+        _ => false,
+    }
+}
