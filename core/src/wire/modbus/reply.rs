@@ -118,11 +118,10 @@ fn written(code: u8, first: u16, count: u16, data: &[u8]) -> bool {
 }
 
 fn answered(function: Function, asked: &[u8], data: &[u8]) -> bool {
-    if !function.checked {
-        // MEI types without a layout still repeat their type.
-        return function.sub.is_none() || data.first() == asked.first();
-    }
     match (function.code, data) {
+        // Codes without a layout still repeat the sub-function or MEI type where they have one.
+        (43, _) if !function.checked => data.first() == asked.first(),
+        (9 | 10 | 13 | 14 | 18 | 19 | 25..=42 | 44.., _) => true,
         (7, _) => data.len() == 1,
         (11, _) => data.len() == 4,
         (12 | 17, [count, rest @ ..]) => usize::from(*count) == rest.len(),
@@ -132,7 +131,21 @@ fn answered(function: Function, asked: &[u8], data: &[u8]) -> bool {
             data.len() == asked.len() && data.get(..2) == asked.get(..2) && (function.sub != Some(0) || data == asked)
         }
         // MEI type, read code, conformity, more, next, number of objects, objects.
-        (43, _) => data.len() >= 6 && data.get(..2) == asked.get(..2),
+        (43, [mei, read, _, _, _, count, rest @ ..]) => asked == [*mei, *read] && objects(*count, rest),
         _ => false,
     }
+}
+
+/// Exactly `count` objects of an id, a length and so many bytes.
+fn objects(count: u8, mut rest: &[u8]) -> bool {
+    for _ in 0..count {
+        let [_, length, behind @ ..] = rest else {
+            return false;
+        };
+        let Some(next) = behind.get(usize::from(*length)..) else {
+            return false;
+        };
+        rest = next;
+    }
+    rest.is_empty()
 }

@@ -236,7 +236,9 @@ fn diagnostics(data: &[u8]) -> Result<Request<'_>, Malformed> {
     if !fits {
         return Err(Malformed::Length(DIAGNOSTICS));
     }
-    Ok(Request::Function(Function { code: DIAGNOSTICS, sub: Some(sub), checked: true }, data))
+    // The two bytes that every device expects are a layout; a longer echo can hide another request.
+    let checked = carried.len() == 2;
+    Ok(Request::Function(Function { code: DIAGNOSTICS, sub: Some(sub), checked }, data))
 }
 
 fn encapsulated(data: &[u8]) -> Result<Request<'_>, Malformed> {
