@@ -131,7 +131,7 @@ fn answered(function: Function, asked: &[u8], data: &[u8]) -> bool {
             data.len() == asked.len() && data.get(..2) == asked.get(..2) && (function.sub != Some(0) || data == asked)
         }
         // MEI type, read code, conformity, more, next, number of objects, objects.
-        (43, [mei, read, _, _, _, count, rest @ ..]) => asked == [*mei, *read] && objects(*count, rest),
+        (43, [mei, read, _, _, _, count, rest @ ..]) => asked.starts_with(&[*mei, *read]) && objects(*count, rest),
         _ => false,
     }
 }
