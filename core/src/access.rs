@@ -92,6 +92,8 @@ pub struct Access<'a> {
     pub asset: Option<&'a AssetId>,
     /// What is done.
     pub verb: Verb,
+    /// The function code of the frame that asks: `never` may name any of them, also those with a layout.
+    pub function: u8,
     /// To what.
     pub target: Target<'a>,
 }
