@@ -1,3 +1,5 @@
 //! What the gateway needs from the world besides sockets.
 
 pub mod clock;
+pub mod disk;
+pub mod keys;

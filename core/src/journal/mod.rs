@@ -1,3 +1,5 @@
 //! The journal as data: records, the chain that binds them, and its verification.
 
+pub mod chain;
 pub mod record;
+pub mod verify;
