@@ -24,8 +24,8 @@ pub struct Seen<'a> {
     pub first: u16,
     /// How many.
     pub count: u16,
-    /// Big-endian registers, or packed coils.
-    pub values: &'a [u8],
+    /// As the wire carries them.
+    pub values: Values<'a>,
 }
 
 impl Request<'_> {
@@ -70,33 +70,24 @@ impl Request<'_> {
             Self::ReadWrite { read, .. } => (Bank::Holding, read.0, read.1),
             Self::Write { .. } | Self::ReadFile(_) | Self::WriteFile(_) | Self::Function(..) => return None,
         };
-        (self.matches(reply) == Matched::Normal).then(|| Seen {
-            bank,
-            first,
-            count: count.get(),
-            values: reply.get(2..).unwrap_or_default(),
-        })
+        if self.matches(reply) != Matched::Normal {
+            return None;
+        }
+        let data = reply.get(2..).unwrap_or_default();
+        let values = match bank {
+            Bank::Coils | Bank::Discrete => Values::Coils(data),
+            Bank::Input | Bank::Holding | Bank::File(_) => Values::Registers(data),
+        };
+        Some(Seen { bank, first, count: count.get(), values })
     }
 
-    /// The values that the device holds once this write is applied; the first is for `room`, which must outlive the answer.
-    /// `None` for a read, and for a mask write that keeps bits.
-    pub fn applied<'r>(&'r self, room: &'r mut [u8; 2]) -> Option<Seen<'r>> {
+    /// The values that the device holds once this write is applied. `None` for a read. A mask write says what it did; only
+    /// with an AND mask of 0 does that name the value.
+    pub fn applied(&self) -> Option<Seen<'_>> {
         let (bank, first, count, values) = match *self {
             Self::Write { bank, first, count, values, .. } => (bank, first, count, values),
             Self::ReadWrite { write, values, .. } => (Bank::Holding, write.0, write.1, Values::Registers(values)),
             Self::Read { .. } | Self::ReadFile(_) | Self::WriteFile(_) | Self::Function(..) => return None,
-        };
-        let values: &'r [u8] = match values {
-            Values::Registers(bytes) | Values::Coils(bytes) => bytes,
-            Values::Coil(on) => {
-                *room = [u8::from(on), 0];
-                room.get(..1)?
-            }
-            Values::Mask { and: 0, or } => {
-                *room = or.to_be_bytes();
-                room
-            }
-            Values::Mask { .. } | Values::None => return None,
         };
         Some(Seen { bank, first, count: count.get(), values })
     }
