@@ -8,5 +8,6 @@ pub mod config;
 pub mod entropy;
 pub mod net;
 pub mod ports;
+pub mod service;
 pub mod tasks;
 pub mod telemetry;

@@ -2,4 +2,6 @@
 
 pub mod clock;
 pub mod disk;
+pub mod journal;
 pub mod keys;
+pub mod store;

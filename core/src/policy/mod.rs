@@ -9,3 +9,7 @@ pub mod table;
 
 pub use model::Policy;
 pub use problem::{Finding, Loaded, Problem, Severity};
+/// stub
+pub fn load(_t: &str) -> Result<Loaded, Vec<Problem>> {
+    Err(vec![])
+}

@@ -1,0 +1,114 @@
+//! What the gateway decides and keeps: the world, live sessions, the gate, and the orders that change them.
+//!
+//! Doors call `Sessions` and `Gate`; orders come through `commands`. Ports are named here and nowhere to the right of here.
+
+pub mod gate;
+pub mod orders;
+mod records;
+mod repeats;
+pub mod sessions;
+mod shared;
+pub mod tally;
+pub mod time;
+mod values;
+pub mod world;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use gate::Gate;
+use orders::Orders;
+use sessions::Sessions;
+use shared::Shared;
+use tally::Tally;
+use time::Time;
+use values::LastValues;
+use world::Worlds;
+
+use crate::entropy::Entropy;
+use crate::net::Network;
+use crate::ports::journal::Journal;
+use crate::ports::store::Store;
+use crate::tasks::Tasks;
+use crate::telemetry::{Fault, Probe};
+
+/// All services of one life, as doors and commands see them.
+#[derive(Debug)]
+pub struct House {
+    /// The world in force.
+    pub world: Arc<Worlds>,
+    /// Who is connected.
+    pub sessions: Arc<Sessions>,
+    /// Judges and permits.
+    pub gate: Gate,
+    /// Changes of the world: policy, lives, modes.
+    pub orders: Orders,
+    /// The one source of `now`.
+    pub time: Arc<Time>,
+    /// The network.
+    pub net: Arc<dyn Network>,
+    /// Jitter.
+    pub entropy: Arc<dyn Entropy>,
+    /// The one way to start work.
+    pub tasks: Tasks,
+    /// The evidence: for `status`; doors never name it.
+    pub journal: Journal,
+    shared: Arc<Shared>,
+}
+
+/// What a house is built from.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) world: Worlds,
+    pub(crate) time: Time,
+    pub(crate) journal: Journal,
+    pub(crate) store: Store,
+    pub(crate) net: Arc<dyn Network>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) tasks: Tasks,
+    pub(crate) probe: Arc<dyn Probe>,
+    pub(crate) fault: Fault,
+}
+
+impl House {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let (world, time) = (Arc::new(parts.world), Arc::new(parts.time));
+        let shared = Arc::new(Shared {
+            worlds: Arc::clone(&world),
+            time: Arc::clone(&time),
+            journal: parts.journal.clone(),
+            probe: parts.probe,
+            tally: Tally::default(),
+            values: LastValues::default(),
+            fault: parts.fault,
+            buckets: Mutex::new(BTreeMap::new()),
+        });
+        let sessions = Arc::new(Sessions::new(Arc::clone(&shared)));
+        Self {
+            orders: Orders::new(Arc::clone(&shared), Arc::clone(&sessions), parts.store),
+            gate: Gate::new(Arc::clone(&shared)),
+            world,
+            sessions,
+            time,
+            net: parts.net,
+            entropy: parts.entropy,
+            tasks: parts.tasks,
+            journal: parts.journal,
+            shared,
+        }
+    }
+
+    /// What has to be done once a second: standings that have come to an end, counts that want to be said.
+    pub(crate) fn tick(&self, minute: bool) {
+        let now = self.time.now();
+        self.sessions.refresh(now);
+        for event in self.shared.tally.flush(now.boot) {
+            self.shared.say(event, now);
+        }
+        if minute {
+            for session in self.sessions.all() {
+                self.shared.flush_repeats(&session, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Orders: what changes the world. Each is a record first, then a row that carries the record's number, then the answer; so a
+//! crash between any two of them is seen at the next start. One order at a time: they are rare, and their order is the chain's.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_core::digest::Sha256;
+use bulkhead_core::identity::Life;
+use bulkhead_core::journal::record::{Event, GatewayRecord, Seq};
+use bulkhead_core::names::{ConduitId, SubjectId};
+use bulkhead_core::policy::model::Mode;
+use bulkhead_core::policy::{self, Finding, Problem};
+use tokio::sync::Mutex;
+
+use super::sessions::Sessions;
+use super::shared::Shared;
+use crate::ports::store::{Change, Store};
+use crate::tasks::Tasks;
+use crate::telemetry::Fault;
+
+/// How long an order waits for the disk.
+const DURABLE: Duration = Duration::from_secs(5);
+
+/// Why an order was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// No such subject.
+    #[error("there is no subject `{0}` in the policy")]
+    NoSubject(SubjectId),
+    /// No such conduit.
+    #[error("there is no conduit `{0}` in the policy")]
+    NoConduit(ConduitId),
+    /// The policy does not load; the running one stays.
+    #[error("the policy was refused: {} problem(s)", .0.len())]
+    Policy(Vec<Problem>),
+    /// The order is in force in memory and could not be made durable: after a restart it would be forgotten.
+    #[error("{what} is in force, but could not be written down: {why}; give the order again when the disk is well")]
+    NotDurable {
+        /// The order.
+        what: &'static str,
+        /// The disk's trouble.
+        why: String,
+    },
+    /// Nothing was changed, because the order could not be written down.
+    #[error("nothing was changed, the order could not be written down: {0}")]
+    NotKept(String),
+}
+
+/// What a revocation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Sessions that were cut.
+    pub sessions: u32,
+    /// The record.
+    pub seq: Seq,
+    /// It had been revoked before.
+    pub again: bool,
+}
+
+/// What an activation did.
+#[derive(Clone, Debug)]
+pub struct Activated {
+    /// The policy before.
+    pub from: Sha256,
+    /// The policy now.
+    pub to: Sha256,
+    /// What lint says about it.
+    pub findings: Vec<Finding>,
+}
+
+/// The one way to change the world.
+#[derive(Debug)]
+pub struct Orders {
+    shared: Arc<Shared>,
+    sessions: Arc<Sessions>,
+    store: Store,
+    one: Mutex<()>,
+}
+
+impl Orders {
+    pub(crate) fn new(shared: Arc<Shared>, sessions: Arc<Sessions>, store: Store) -> Self {
+        Self { shared, sessions, store, one: Mutex::new(()) }
+    }
+
+    /// Takes every right from a subject, for good, and cuts its sessions: in memory at once, then durably, then in memory again
+    /// (an order that was queued before must not undo it), then the answer. A retry waits for the first attempt's commit.
+    ///
+    /// # Errors
+    /// `NoSubject`; `NotDurable` when the sessions are cut and the disk did not take it.
+    pub async fn revoke(&self, subject: &SubjectId, by: &str) -> Result<Cut, OrderError> {
+        let known = self.shared.worlds.current().policy.subjects.contains_key(subject);
+        let before = self.shared.worlds.current().registry.life(subject);
+        if !known && before == Life::Active {
+            return Err(OrderError::NoSubject(subject.clone()));
+        }
+        let mut cut = self.cut(subject);
+        let _order = self.one.lock().await;
+        if self.shared.fault == Fault::RevokeNotDurable {
+            return Ok(Cut { sessions: cut, seq: Seq(0), again: false });
+        }
+        let record = GatewayRecord::Revoked { subject: subject.clone(), by: by.to_owned(), cut };
+        let not_durable = |why| OrderError::NotDurable { what: "the revocation", why };
+        let seq = self.record(record).await.map_err(not_durable)?;
+        let row = Change::Life { subject: subject.clone(), life: Life::Revoked, seq, at: self.shared.time.now() };
+        self.store.commit(row).await.map_err(|error| not_durable(error.to_string()))?;
+        cut += self.cut(subject);
+        Ok(Cut { sessions: cut, seq, again: before == Life::Revoked })
+    }
+
+    fn cut(&self, subject: &SubjectId) -> u32 {
+        self.shared.worlds.set_life(subject, Life::Revoked);
+        if self.shared.fault == Fault::RevokeLeavesSessions {
+            return 0;
+        }
+        u32::try_from(self.sessions.cut(subject)).unwrap_or(u32::MAX)
+    }
+
+    /// Overrides a conduit's mode on this gateway, or ends the override, until an activation changes that conduit's mode.
+    ///
+    /// # Errors
+    /// `NoConduit`; `NotKept` when the disk did not take it: the mode is as before.
+    pub async fn set_mode(&self, conduit: &ConduitId, mode: Mode, by: &str) -> Result<Mode, OrderError> {
+        let _order = self.one.lock().await;
+        let before = {
+            let world = self.shared.worlds.current();
+            if !world.policy.conduits.contains_key(conduit) {
+                return Err(OrderError::NoConduit(conduit.clone()));
+            }
+            world.mode(conduit)
+        };
+        let record = GatewayRecord::Mode { conduit: conduit.clone(), mode, by: by.to_owned() };
+        let seq = self.record(record).await.map_err(OrderError::NotKept)?;
+        let row = Change::Mode { conduit: conduit.clone(), mode: Some(mode), seq };
+        self.store.commit(row).await.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        self.shared.worlds.set_mode(conduit, Some(mode));
+        Ok(before)
+    }
+
+    /// Puts a policy in force, if it is wholly valid. No connection is dropped and no frame is judged by two policies.
+    ///
+    /// # Errors
+    /// `Policy` with every problem; `NotKept` when the disk did not take it. In both cases the running policy stays.
+    pub async fn activate(&self, text: String, tasks: &Tasks) -> Result<Activated, OrderError> {
+        let _order = self.one.lock().await;
+        // Parsing takes milliseconds: beside the data path.
+        let (text, loaded) = tasks
+            .blocking(move || {
+                let loaded = policy::load(&text);
+                (text, loaded)
+            })
+            .await
+            .map_err(|error| OrderError::NotKept(error.to_string()))?;
+        let now = self.shared.time.now();
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                let refused = GatewayRecord::PolicyRefused {
+                    policy: Sha256::of(text.as_bytes()),
+                    problems: u32::try_from(problems.len()).unwrap_or(u32::MAX),
+                    first: problems.first().map(ToString::to_string).unwrap_or_default(),
+                };
+                self.shared.say(Event::Gateway(refused), now);
+                return Err(OrderError::Policy(problems));
+            }
+        };
+        let from = self.shared.worlds.current().policy.hash;
+        let to = loaded.policy.hash;
+        let seq = self.record(GatewayRecord::Policy { from, to }).await.map_err(OrderError::NotKept)?;
+        let ended = self.shared.worlds.overrides_ended_by(&loaded.policy);
+        let row = Change::Policy { text, hash: to, seq, at: now, ended };
+        self.store.commit(row).await.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        self.shared.worlds.swap_policy(Arc::new(loaded.policy));
+        Ok(Activated { from, to, findings: loaded.findings })
+    }
+
+    /// Writes down how long this gateway has run, and the floor of its clock.
+    pub(crate) async fn heartbeat(&self) -> bool {
+        let row = Change::Ran { ran: self.shared.time.now().ran, floor: self.shared.time.floor() };
+        self.store.commit(row).await.is_ok()
+    }
+
+    async fn record(&self, record: GatewayRecord) -> Result<Seq, String> {
+        let now = self.shared.time.now();
+        self.shared.journal.keep(now, Event::Gateway(record), DURABLE).await.map_err(|trouble| trouble.to_string())
+    }
+}

@@ -1,0 +1,90 @@
+//! What a decision looks like in the journal: everything that `explain` needs to say why.
+
+use bulkhead_core::access::{Access, Bank, Target, Values};
+use bulkhead_core::decision::Decision;
+use bulkhead_core::identity::Proof;
+use bulkhead_core::journal::record::{AccessRecord, DecisionRecord, Event};
+use bulkhead_core::moment::Moment;
+
+use super::gate::Request;
+use super::sessions::{Footing, Session};
+use super::shared::Shared;
+use super::values::element;
+
+/// The record of a decision about `request`.
+pub(crate) fn decision<T: Request>(
+    shared: &Shared,
+    session: &Session,
+    footing: &Footing,
+    request: &T,
+    decision: &Decision,
+    now: Moment,
+) -> Event {
+    let standing = &footing.standing;
+    let world = shared.worlds.current();
+    let mac = session.with_proofs(|proof| match proof {
+        Proof::Address { mac, .. } => *mac,
+        Proof::Certificate { .. } | Proof::Token { .. } | Proof::SessionGrant { .. } => None,
+    });
+    let accesses = request.accesses();
+    Event::Decision(Box::new(DecisionRecord {
+        effect: decision.effect,
+        reason: decision.reason,
+        mode: footing.mode,
+        subject: standing.subject.as_ref().map(|subject| subject.id.clone()),
+        roles: standing.subject.iter().flat_map(|subject| subject.roles.iter().cloned()).collect(),
+        assurance: standing.assurance,
+        source: session.peer(),
+        mac,
+        listener: session.listener(),
+        zone: world.policy.zone_of(session.listener().ip()).cloned(),
+        conduit: standing.table.conduit().map(|conduit| conduit.id.clone()),
+        asset: standing.table.asset().cloned(),
+        rule: decision.rule.clone(),
+        policy: world.policy.hash,
+        frame: request.frame(),
+        accesses: accesses.iter().map(|access| one(shared, footing, access, now)).collect(),
+        doubtful: decision.doubtful,
+    }))
+}
+
+fn one(shared: &Shared, footing: &Footing, access: &Access<'_>, now: Moment) -> AccessRecord {
+    let table = &footing.standing.table;
+    let points = table.touched(std::slice::from_ref(access));
+    let mut record = AccessRecord {
+        verb: access.verb,
+        points: points.iter().map(|touched| format!("{}/{}", touched.asset, touched.point)).collect(),
+        target: target(access),
+        last: None,
+        last_age: None,
+        new: None,
+    };
+    if let Target::Registers { unit, bank, first, count, values } = access.target
+        && values != Values::None
+    {
+        let last =
+            table.asset().and_then(|asset| shared.values.last(asset, (unit, bank), first, count.get(), now.boot));
+        (record.last, record.last_age) = last.unzip();
+        record.new = (0..count.get()).map(|at| element(values, at)).collect();
+    }
+    record
+}
+
+/// `holding 100-101`, `coils 16`, `function 8/1`.
+fn target(access: &Access<'_>) -> String {
+    match access.target {
+        Target::Registers { bank, first, count, .. } => {
+            let bank = match bank {
+                Bank::Coils => "coils".to_owned(),
+                Bank::Discrete => "discrete".to_owned(),
+                Bank::Input => "input".to_owned(),
+                Bank::Holding => "holding".to_owned(),
+                Bank::File(number) => format!("file {number}"),
+            };
+            let last = u32::from(first) + u32::from(count.get()) - 1;
+            if count.get() == 1 { format!("{bank} {first}") } else { format!("{bank} {first}-{last}") }
+        }
+        Target::Function { code, sub: Some(sub), .. } => format!("function {code}/{sub}"),
+        Target::Function { code, sub: None, .. } => format!("function {code}"),
+    }
+}

@@ -1,0 +1,150 @@
+//! Counts everything, and decides which refusals become records: the first ten of a kind a minute, the rest as one number.
+//! So a flood fills neither the journal nor memory, and the counters stay exact.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bulkhead_core::decision::Reason;
+use bulkhead_core::journal::record::Event;
+use bulkhead_core::moment::BootMs;
+use bulkhead_core::names::AssetId;
+use serde::{Deserialize, Serialize};
+
+/// Records of one kind a minute.
+const FIRST: u64 = 10;
+const MINUTE_MS: u64 = 60_000;
+/// Kinds told apart in one minute; all beyond count as `others`.
+const KINDS: usize = 1_024;
+
+/// What is told apart: who (or from where), on what, why.
+type Kind = (String, Option<AssetId>, Reason);
+
+#[derive(Debug, Default)]
+struct Minute {
+    began: BootMs,
+    kinds: BTreeMap<Kind, u64>,
+}
+
+/// The counters.
+#[derive(Debug, Default)]
+pub struct Tally {
+    allowed: AtomicU64,
+    repeated: AtomicU64,
+    late: AtomicU64,
+    alarms: AtomicU64,
+    denied: [AtomicU64; Reason::ALL.len()],
+    minute: Mutex<Minute>,
+}
+
+/// The counters at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Requests that got a permit.
+    pub allowed: u64,
+    /// Writes of an unchanged value, not recorded one by one.
+    pub repeated: u64,
+    /// Writes whose record was late.
+    pub late: u64,
+    /// Alarms.
+    pub alarms: u64,
+    /// Refusals by reason, those of `observe` included.
+    pub denied: BTreeMap<Reason, u64>,
+}
+
+impl Counters {
+    /// All refusals.
+    pub fn refused(&self) -> u64 {
+        self.denied.values().sum()
+    }
+}
+
+impl Tally {
+    pub(crate) fn allow(&self) {
+        self.allowed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn repeat(&self) {
+        self.repeated.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn alarm(&self) {
+        self.alarms.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a refusal; true when it is to be recorded by itself.
+    pub(crate) fn deny(&self, who: &str, asset: Option<&AssetId>, reason: Reason, now: BootMs) -> (bool, Vec<Event>) {
+        if let Some((_, count)) = Reason::ALL.iter().zip(&self.denied).find(|(one, _)| **one == reason) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = end_of(&mut minute, now);
+        let mut kind = (who.to_owned(), asset.cloned(), reason);
+        if minute.kinds.len() >= KINDS && !minute.kinds.contains_key(&kind) {
+            kind = ("others".to_owned(), None, reason);
+        }
+        let count = minute.kinds.entry(kind).or_default();
+        *count += 1;
+        (*count <= FIRST, over)
+    }
+
+    /// What the minute that is over still has to say.
+    pub(crate) fn flush(&self, now: BootMs) -> Vec<Event> {
+        end_of(&mut self.minute.lock().unwrap_or_else(PoisonError::into_inner), now)
+    }
+
+    /// The counters of now.
+    pub fn counters(&self) -> Counters {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let denied = Reason::ALL.iter().zip(&self.denied).map(|(reason, count)| (*reason, read(count)));
+        Counters {
+            allowed: read(&self.allowed),
+            repeated: read(&self.repeated),
+            late: read(&self.late),
+            alarms: read(&self.alarms),
+            denied: denied.filter(|(_, count)| *count > 0).collect(),
+        }
+    }
+}
+
+fn end_of(minute: &mut Minute, now: BootMs) -> Vec<Event> {
+    if now.0.saturating_sub(minute.began.0) < MINUTE_MS {
+        return Vec::new();
+    }
+    minute.began = now;
+    let more = std::mem::take(&mut minute.kinds).into_iter().filter(|(_, count)| *count > FIRST);
+    more.map(|((who, asset, reason), count)| Event::Denied { who, asset, reason, count: count - FIRST }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_refusals_is_ten_records_a_minute_and_one_number() {
+        let tally = Tally::default();
+        let plc = AssetId::from("plc");
+        let deny = |ms| tally.deny("10.0.0.9", Some(&plc), Reason::NoRule, BootMs(ms));
+        let recorded = (0..5_000).filter(|ms| deny(*ms).0).count();
+        assert_eq!(recorded, 10);
+        let (again, over) = deny(60_000);
+        assert!(again);
+        let [Event::Denied { who, count: 4_990, .. }] = over.as_slice() else { panic!("{over:?}") };
+        assert_eq!(who, "10.0.0.9");
+        assert_eq!(tally.counters().denied[&Reason::NoRule], 5_001);
+    }
+
+    #[test]
+    fn sources_beyond_number_share_one_line() {
+        let tally = Tally::default();
+        let recorded =
+            (0..100_000).filter(|n| tally.deny(&format!("source {n}"), None, Reason::NoSubject, BootMs(1)).0).count();
+        assert_eq!(recorded, KINDS + 10);
+        assert_eq!(tally.minute.lock().unwrap().kinds.len(), KINDS + 1);
+        assert_eq!(tally.flush(BootMs(60_001)).len(), 1);
+    }
+}
