@@ -85,6 +85,16 @@ pub enum Target<'a> {
     },
 }
 
+impl Target<'_> {
+    /// The bank, where addresses are meant.
+    pub const fn bank(&self) -> Option<Bank> {
+        match self {
+            Self::Registers { bank, .. } => Some(*bank),
+            Self::Function { .. } => None,
+        }
+    }
+}
+
 /// One thing that a request would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access<'a> {
