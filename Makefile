@@ -27,7 +27,7 @@ demo:
 test:
 	cargo test --workspace
 	$(PYTHON) tests/interop/peers.py $(PEERS)
-	cargo build --package bulkhead
+	cargo build --workspace
 	$(PYTHON) tests/interop/run.py --peers $(PEERS)
 
 bench:

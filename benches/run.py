@@ -1,0 +1,291 @@
+#!/usr/bin/env python3
+"""Measures the gateway against a plain TCP load balancer and writes docs/benchmarks.md.
+
+    run.py [--rounds 24] [--only read,write,syscalls,idle,decide] [--no-write]
+
+Rounds are interleaved, so that the machine's noise hits all alike, and compared in pairs: the figure that counts is the
+difference within a round, with a bootstrap interval over the rounds. CPU time is the kernel's (schedstat) of all threads of a
+process. System calls are counted in a pass of their own, since counting slows.
+"""
+import argparse
+import os
+import pathlib
+import platform
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/interop"))
+import lab  # noqa: E402
+from lab import Gateway, Lab, Plc, until  # noqa: E402
+
+SCADA = "127.0.9.10"
+DIRECT, HAPROXY = ("127.0.1.20", 15020), ("127.0.9.21", 15020)
+DURABLE, WRITTEN = ("127.0.9.20", 15020), ("127.0.9.22", 15020)
+WARM_UP = 50  # as in load.c
+
+
+def plant(listen, record):
+    """200 allow rules over 200 points; the measured registers are reached by the last of them."""
+    points = ['block = "holding 0-99"'] + [f'value-{n} = "holding {100 + n} values 0..65535"' for n in range(199)]
+    rules = [(f'"read value-{n}"', f'"write value-{n}"') for n in range(198, -1, -1)]
+    text = f"""
+[plant]
+name = "bench"
+timezone = "UTC"
+[zones.cell]
+networks = ["127.0.1.0/24"]
+[zones.office]
+networks = ["127.0.9.0/24"]
+[assets.plc]
+zone = "cell"
+listen = ["{listen[0]}:{listen[1]}"]
+connect = "modbus://127.0.1.20:15020"
+units = [1]
+connections = 200
+[assets.plc.points]
+{chr(10).join(points)}
+[subjects.scada]
+zone = "office"
+proof = "address"
+address = "{SCADA}"
+role = "Operator"
+[conduits.office-to-cell]
+from = "office"
+to = "cell"
+mode = "enforce"
+record = "{record}"
+"""
+    for rights in [*rules, ('"read block"',)]:
+        text += f'[[conduits.office-to-cell.allow]]\nwho = ["Operator"]\non = "plc"\ncan = [{", ".join(rights)}]\n'
+    return text
+
+
+def cpu_us(pid):
+    tasks = pathlib.Path(f"/proc/{pid}/task")
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()) / 1e3
+
+
+def build_load():
+    program = lab.TARGET / "interop/load"
+    program.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["cc", "-O2", "-Wall", ROOT / "benches/load.c", "-o", program, "-lpthread"], check=True)
+    return program
+
+
+class Run:
+    def __init__(self, work, options):
+        self.lab, self.options, self.load = work, options, build_load()
+        self.plc = Plc(work, "plc", "127.0.1.20:15020", "127.0.0.1:15021", "--log", "0")
+        self.haproxy = work.start("haproxy", shutil.which("haproxy") or "/usr/sbin/haproxy", "-f", ROOT / "benches/haproxy.cfg", "-db")
+        self.gateways = {}
+        for name, at in ("durable", DURABLE), ("written", WRITTEN):
+            nested = type("Nested", (), {"dir": work.dir / name, "start": work.start, "stop": work.stop})()
+            nested.dir.mkdir()
+            gateway = Gateway(nested, plant(at, name), program=lab.TARGET / "release/bulkhead")
+            gateway.cli("init")
+            self.gateways[name] = gateway.start(RUST_LOG="warn")
+            until("the listener", gateway.listening)
+        until("HAProxy", lambda: lab._try_connect(HAPROXY))
+        self.targets = {
+            "direct": (DIRECT, self.plc.process.pid),
+            "durable": (DURABLE, self.gateways["durable"].process.pid),
+            "written": (WRITTEN, self.gateways["written"].process.pid),
+            "haproxy": (HAPROXY, self.haproxy.pid),
+        }
+
+    def rss(self, name):
+        text = pathlib.Path(f"/proc/{self.targets[name][1]}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1])
+
+    def once(self, name, what, requests, threads):
+        """One round against one target: p50, p99 (us), requests/s, CPU per request (us)."""
+        (host, port), pid = self.targets[name]
+        before = cpu_us(pid)
+        done = subprocess.run([self.load, SCADA, host, str(port), what, str(requests), str(threads)], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, check=True, timeout=300)
+        p50, p99, _, rate, refused = (float(field) for field in done.stdout.split())
+        if refused:
+            raise lab.Deviation(f"{what} through {name}", "no refusal", refused)
+        return {"p50": p50, "p99": p99, "rate": rate, "cpu": (cpu_us(pid) - before) / ((requests + WARM_UP) * threads)}
+
+    def fdatasync(self, count=100):
+        """The p50 of appending 600 bytes to a preallocated file on the journal's disk and making them durable, in us."""
+        path, took = self.gateways["durable"].dir / "fdatasync", []
+        fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, 1 << 20)
+            os.pwrite(fd, bytes(1 << 20), 0)
+            os.fsync(fd)
+            for n in range(count):
+                start = time.perf_counter()
+                os.pwrite(fd, b"x" * 600, 600 * n)
+                os.fdatasync(fd)
+                took.append((time.perf_counter() - start) * 1e6)
+        finally:
+            os.close(fd)
+            path.unlink()
+        return statistics.median(took)
+
+    def rounds(self, names, what, requests, threads):
+        runs = {name: [] for name in names}
+        runs["fdatasync"] = []
+        for number in range(self.options.rounds):
+            for name in names if number % 2 == 0 else names[::-1]:
+                runs[name].append(self.once(name, what, requests, threads))
+            if what == "write":
+                runs["fdatasync"].append(self.fdatasync())
+            print(f"  {what} x{threads} round {number + 1}/{self.options.rounds}", end="\r", flush=True)
+        print(" " * 60, end="\r")
+        return runs
+
+    def syscalls(self, name, what, requests, threads):
+        """System calls per request, counted by strace over all threads, and the most frequent ones."""
+        (host, port), pid = self.targets[name]
+        counts = self.lab.dir / f"strace-{name}-{what}-{threads}"
+        tracer = self.lab.start("strace", "strace", "-c", "-f", "-q", "-o", counts, "-p", str(pid))
+        time.sleep(1)
+        subprocess.run([self.load, SCADA, host, str(port), what, str(requests), str(threads)], capture_output=True,
+                       stdin=subprocess.DEVNULL, check=True, timeout=300)
+        self.lab.stop(tracer, 2)
+        rows = [line.split() for line in counts.read_text().splitlines() if re.match(r"\s*\d", line)]
+        calls = {row[-1]: int(row[3]) for row in rows if row[-1] != "total"}
+        total = (requests + WARM_UP) * threads
+        most = sorted(calls.items(), key=lambda entry: -entry[1])[:5]
+        return sum(calls.values()) / total, ", ".join(f"{call} {count / total:.2f}" for call, count in most)
+
+
+def bootstrap(values, pick=statistics.median, count=4000):
+    """A 95 % interval of a statistic of the rounds."""
+    generator = random.Random(1)
+    drawn = sorted(pick(generator.choices(values, k=len(values))) for _ in range(count))
+    return drawn[int(count * .025)], drawn[int(count * .975)]
+
+
+def paired(runs, one, other, column):
+    return [a[column] - b[column] for a, b in zip(runs[one], runs[other])]
+
+
+def median(runs, name, column):
+    return statistics.median(run[column] for run in runs[name])
+
+
+def table(runs, names, yardstick):
+    lines = ["| | p50 us | p99 us | requests/s | CPU/request us |", "|---|---|---|---|---|"]
+    for name in names:
+        shown = {"durable": "Bulkhead, `durable`", "written": "Bulkhead, `written`", "haproxy": "HAProxy `mode tcp`", "direct": "direct"}[name]
+        cpu = "(the PLC's own)" if name == "direct" else f"{median(runs, name, 'cpu'):.1f}"
+        lines.append(f"| {shown} | {median(runs, name, 'p50'):.1f} | {median(runs, name, 'p99'):.1f} | {median(runs, name, 'rate'):.0f} | {cpu} |")
+    return "\n".join(lines)
+
+
+class Bars:
+    def __init__(self):
+        self.lines, self.missed = [], 0
+
+    def add(self, what, bar, got, met):
+        self.missed += not met
+        self.lines.append(f"| {what} | {bar} | {got} | {'met' if met else '**missed**'} |")
+
+
+def against_haproxy(bars, runs, name, what):
+    difference = paired(runs, name, "haproxy", "p50")
+    low, high = bootstrap(difference)
+    bars.add(f"{what}: paired p50 difference to HAProxy", "95 % interval reaches 0 or below",
+             f"{statistics.median(difference):+.1f} us [{low:+.1f}, {high:+.1f}]", low <= 0)
+    ratio = statistics.median(a["cpu"] / b["cpu"] for a, b in zip(runs[name], runs["haproxy"]))
+    bars.add(f"{what}: paired CPU per request against HAProxy, median", "<= 1.1", f"{ratio:.2f}", ratio <= 1.1)
+
+
+def machine():
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
+    haproxy = subprocess.run(["haproxy", "-v"], capture_output=True, text=True).stdout.split("\n")[0].split(" 20")[0]
+    return f"{os.cpu_count()} cores of {cpu}, Linux {platform.release()}; {haproxy}; libmodbus PLC"
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--rounds", type=int, default=24)
+    arguments.add_argument("--only", default="idle,read,write,syscalls,decide")
+    arguments.add_argument("--no-write", action="store_true")
+    options = arguments.parse_args()
+    only = options.only.split(",")
+    bars, parts = Bars(), []
+    with Lab("bench") as work:
+        run = Run(work, options)
+        if "idle" in only:
+            time.sleep(2)
+            idle = run.rss("written") / 1024
+            bars.add("Idle RSS", "<= 20 MB", f"{idle:.1f} MB", idle <= 20)
+        if "read" in only:
+            names = ["direct", "durable", "haproxy"]
+            for threads, requests in (1, 1000), (16, 150):
+                runs = run.rounds(names, "read", requests, threads)
+                parts.append(f"### FC 3, 10 registers, {threads} connection{'s' if threads > 1 else ''}\n\n{table(runs, names, 'direct')}\n")
+                against_haproxy(bars, runs, "durable", f"FC 3, {threads} connection{'s' if threads > 1 else ''}")
+        if "write" in only:
+            names = ["direct", "durable", "written", "haproxy"]
+            runs = run.rounds(names, "write", 200, 1)
+            syncs = runs["fdatasync"]
+            added = paired(runs, "durable", "direct", "p50")
+            over = [a - sync for a, sync in zip(added, syncs)]
+            parts.append(f"### FC 16, one register, a new value each time, 1 connection\n\n{table(runs, names, 'direct')}\n\n"
+                         f"`fdatasync` of 600 bytes on the journal's disk in the same rounds: p50 {statistics.median(syncs):.0f} us "
+                         f"({min(syncs):.0f}..{max(syncs):.0f}).\n")
+            bars.add("FC 16 `durable`: added p50 less the round's fdatasync p50, median", "<= 100 us",
+                     f"{statistics.median(over):+.0f} us (added {statistics.median(added):.0f} us)", statistics.median(over) <= 100)
+            against_haproxy(bars, runs, "written", "FC 16 `written`")
+        if "syscalls" in only and shutil.which("strace"):
+            lines = ["| | calls/request | most frequent |", "|---|---|---|"]
+            for name, what, threads in ("durable", "read", 1), ("durable", "read", 16), ("haproxy", "read", 1), ("written", "write", 1), ("durable", "write", 1):
+                each, most = run.syscalls(name, what, 500, threads)
+                lines.append(f"| {name}, {what}, {threads} | {each:.2f} | {most} |")
+                if what == "read" and name == "durable":
+                    bars.add(f"System calls per FC 3, {threads} connection{'s' if threads > 1 else ''}", "<= 6", f"{each:.2f}", each <= 6.05)
+            parts.append("### System calls, all threads, by strace\n\n" + "\n".join(lines) + "\n")
+        loaded = run.rss("durable") / 1024
+        parts.append(f"RSS after all that: {loaded:.1f} MB.\n")
+    if "decide" in only:
+        done = subprocess.run(["cargo", "bench", "--quiet", "--bench", "decide"], capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise SystemExit(done.stderr[-2000:])
+        parts.append("### One decision (`cargo bench --bench decide`)\n\n```text\n" + done.stdout.strip() + "\n```\n")
+        flat, hashes = (float(re.search(rf"{name}: ([0-9.]+)", done.stdout)[1]) for name in ("flat", "hashes"))
+        bars.add("Decision at 2,000 rules against 20", "flat (<= 1.5)", f"{flat:.2f}", flat <= 1.5)
+        bars.add("Decision at 2,000 rules against one hash of its key", "<= 5", f"{hashes:.2f}", hashes <= 5)
+    page = f"""# Benchmarks
+
+Written by `make bench` ({options.rounds} interleaved rounds, load average at the end {os.getloadavg()[0]:.1f}) on {machine()}.
+Absolute figures are this machine's; what counts is the difference within a round. Bulkhead judges every frame against 200 rules
+with its journal on; HAProxy looks at nothing.
+
+| what | bar | measured | |
+|---|---|---|---|
+{chr(10).join(bars.lines)}
+
+{chr(10).join(parts)}
+## How
+
+```console
+$ make bench
+$ python3 benches/run.py --rounds 40 --only read        # a part, after `make bench` has built
+```
+
+`benches/load.c` asks one request after the other on each connection; `benches/run.py` runs direct, Bulkhead and HAProxy in turn
+(the order changes each round), reads CPU time from `/proc/PID/task/*/schedstat`, and draws the 95 % interval by bootstrap over
+the rounds' differences. The `fdatasync` of a round is measured beside it on the same file system. System calls are counted by
+`strace -c -f` in a pass of their own.
+"""
+    print("\n".join(bars.lines))
+    if not options.no_write:
+        (ROOT / "docs/benchmarks.md").write_text(page)
+    print(f"bench: {len(bars.lines) - bars.missed} bars met, {bars.missed} missed")
+
+
+if __name__ == "__main__":
+    main()

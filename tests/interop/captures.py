@@ -1,0 +1,205 @@
+"""Captured traffic through the gateway: in observe byte for byte, under enforce with a policy that is drawn from it."""
+import collections
+import socket
+
+import lab
+import replay
+from lab import Deviation, Gateway, expect, until
+
+SCADA = "127.0.9.10"
+REAL = ["iti-modbus-13-slaves.pcap", "iti-modbus-serial-gateway.pcap", "ndpi-umas.pcap"]
+
+HEAD = """
+[plant]
+name = "captured"
+timezone = "UTC"
+[zones.cell]
+networks = ["127.0.3.0/24"]
+[zones.office]
+networks = ["127.0.9.0/24"]
+[subjects.scada]
+zone = "office"
+proof = "address"
+address = "127.0.9.10"
+role = "Operator"
+[conduits.office-to-cell]
+from = "office"
+to = "cell"
+mode = "{mode}"
+record = "written"
+"""
+
+
+def sources():
+    """(name, conversations) of each capture at hand; the synthetic one where none is."""
+    found = [(name, replay.conversations(lab.CAPTURES / name)) for name in REAL if (lab.CAPTURES / name).exists()]
+    return found or [("the synthetic capture (no real one beside the repository)", replay.synthetic())]
+
+
+def frames(data):
+    """Whole MBAP frames of a byte stream, and what is left."""
+    found = []
+    while len(data) >= 6 and len(data) >= 6 + int.from_bytes(data[4:6], "big"):
+        end = 6 + int.from_bytes(data[4:6], "big")
+        found.append(data[:end])
+        data = data[end:]
+    return found, data
+
+
+def gateway(work, name, text):
+    folder = work.dir / name
+    folder.mkdir()
+    nested = type("Nested", (), {"dir": folder, "start": work.start, "stop": work.stop})()
+    made = Gateway(nested, text)
+    made.cli("init")
+    made.start()
+    return made
+
+
+def observe(work):
+    text = HEAD.format(mode="observe") + """
+[assets.captured]
+zone = "cell"
+listen = ["127.0.9.60:15020"]
+connect = "modbus://127.0.3.1:15020"
+connections = 500
+"""
+    made, server, told = gateway(work, "observe", text), replay.Server(("127.0.3.1", 15020)), []
+    try:
+        until("the listener", made.listening)
+        for name, conversations in sources() + [("hand-made", replay.synthetic())]:
+            total = 0
+            for conversation in conversations:
+                sent, received, answered, got = replay.play(server, conversation, SCADA, ("127.0.9.60", 15020))
+                expect(f"{name}: bytes to the device", sent.hex(), received.hex())
+                expect(f"{name}: bytes to the master", answered.hex(), got.hex())
+                total += len(sent) + len(got)
+            told.append(f"{name}: {len(conversations)} conversations, {total} bytes")
+    finally:
+        server.close()
+        made.stop()
+    return "; ".join(told)
+
+
+LAYOUTS = {1: "coils", 2: "discrete", 3: "holding", 4: "input", 5: "coils", 6: "holding", 15: "coils", 16: "holding"}
+
+
+def merged(ranges):
+    out = []
+    for first, last in sorted(ranges):
+        if out and first <= out[-1][1] + 1:
+            out[-1][1] = max(out[-1][1], last)
+        else:
+            out.append([first, last])
+    return out
+
+
+def draw(conversations):
+    """The points and rights that a set of conversations uses: exactly those."""
+    ranges, written, functions, units = collections.defaultdict(list), collections.defaultdict(list), set(), set()
+    for conversation in conversations:
+        for frame in frames(conversation.sent(0))[0]:
+            unit, function, pdu = frame[6], frame[7], frame[7:]
+            units.add(unit)
+            if function in LAYOUTS and len(pdu) >= 5:
+                first = int.from_bytes(pdu[1:3], "big")
+                count = 1 if function in (5, 6) else int.from_bytes(pdu[3:5], "big")
+                span = (first, first + count - 1)
+                ranges[LAYOUTS[function]].append(span)
+                if function in (5, 6, 15, 16):
+                    written[LAYOUTS[function]].append(span)
+            else:
+                functions.add(function)
+    points, rights = [], []
+    for bank, spans in ranges.items():
+        for number, (first, last) in enumerate(merged(spans)):
+            name = f"{bank}-{number}"
+            points.append(f'{name} = "{bank} {first}-{last}"' if last > first else f'{name} = "{bank} {first}"')
+            rights.append(f"read {name}")
+            if any(first <= at <= last for at, _ in written[bank]):
+                rights.append(f"write {name}")
+    for function in sorted(functions):
+        rights.append("programming" if function in (40, 42, 90, 125, 126) else
+                      "diagnostics identify" if function == 43 else f"function {function}")
+    return points, rights, sorted(units)
+
+
+def plant_of(conversations, name):
+    """One asset for each captured server."""
+    text, servers = HEAD.format(mode="enforce"), sorted({c.server for c in conversations}, key=repr)
+    for number, server in enumerate(servers, 1):
+        points, rights, units = draw([c for c in conversations if c.server == server])
+        profile = "schneider" if "umas" in name else "serial"
+        shown = [u for u in units if u != 0 or profile == "serial"]
+        text += f"""
+[assets.captured-{number}]
+zone = "cell"
+listen = ["127.0.9.60:{15100 + number}"]
+connect = "modbus://127.0.3.{number}:15020"
+profile = "{profile}"
+units = {shown or [1]}
+connections = 500
+[assets.captured-{number}.points]
+{chr(10).join(points)}
+[[conduits.office-to-cell.allow]]
+who = ["Operator"]
+on = "captured-{number}"
+can = {rights}
+""".replace("'", '"')
+    return text, servers
+
+
+def enforce(work):
+    told = []
+    for number, (name, conversations) in enumerate(sources()):
+        conversations = [c for c in conversations if c.client != "synthetic"] or [lawful_synthetic()]
+        text, devices = plant_of(conversations, name)
+        made = gateway(work, f"enforce-{number}", text)
+        servers = {device: replay.Server((f"127.0.3.{n}", 15020)) for n, device in enumerate(devices, 1)}
+        requests = 0
+        try:
+            until("the listeners", lambda: len(made.listening()) == len(devices))
+            for conversation in conversations:
+                requests += judged(servers[conversation.server], conversation,
+                                   ("127.0.9.60", 15101 + devices.index(conversation.server)))
+            denied = [d for d in made.decisions() if d["effect"] == "deny"]
+            expect(f"{name}: refusals", [], denied[:3])
+        finally:
+            for server in servers.values():
+                server.close()
+            made.stop()
+        told.append(f"{name}: {requests} requests of {len(devices)} devices")
+    return "; ".join(told)
+
+
+def lawful_synthetic():
+    """The first conversation of the synthetic capture without its malformed and opaque frames."""
+    return replay.synthetic(lawful=True)[0]
+
+
+def judged(server, conversation, to):
+    """Plays a conversation under enforce, turn by turn; requests that the capture left unanswered are not waited for."""
+    server.queue.append(conversation)
+    asked, _ = frames(conversation.sent(0))
+    answers, got = set(frames(conversation.sent(1))[0]), b""
+    with socket.create_connection(to, timeout=3.0, source_address=(SCADA, 0)) as peer:
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for direction, data in conversation.turns:
+            if direction == 0:
+                peer.sendall(data)
+                continue
+            want = len(got) + len(data)
+            try:
+                while len(got) < want:
+                    piece = peer.recv(65536)
+                    if not piece:
+                        raise Deviation("the connection", "open to the end of the capture", "closed by the gateway")
+                    got += piece
+            except TimeoutError:
+                pass  # an answer that belongs to no request of ours was dropped; the frames below tell
+        ours = [frame for frame in frames(got)[0] if frame not in answers]
+        expect("answers of the gateway's own", [], [frame.hex() for frame in ours][:5])
+        received = lambda: b"".join(bytes(r) for c, r in server.received if c is conversation)  # noqa: E731
+        # A byte-identical repeat of a pending request stands for it: each request must have reached the device, not each copy.
+        until("every request has reached the device", lambda: set(asked) <= set(frames(received())[0]), within=3)
+    return len(asked)
