@@ -48,6 +48,10 @@ impl FileDisk {
         self.folder.join(format!("{number:04}.jsonl"))
     }
 
+    fn aside(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:04}.cut"))
+    }
+
     fn sync_folder(&self) -> io::Result<()> {
         File::open(&self.folder)?.sync_all()
     }
@@ -86,6 +90,8 @@ impl FileDisk {
     fn unlink(&mut self, number: u64) -> io::Result<()> {
         self.open.take_if(|(open, _)| *open == number);
         fs::remove_file(self.path(number))?;
+        // Most segments have nothing beside them.
+        drop(fs::remove_file(self.aside(number)));
         self.sync_folder()
     }
 }
@@ -139,5 +145,9 @@ impl Disk for FileDisk {
 
     fn remove(&mut self, number: u64) -> Later<'_, io::Result<()>> {
         Box::pin(async move { self.unlink(number) })
+    }
+
+    fn keep_aside<'a>(&'a mut self, number: u64, bytes: &'a [u8]) -> Later<'a, io::Result<()>> {
+        Box::pin(async move { fs::write(self.aside(number), bytes) })
     }
 }

@@ -56,6 +56,14 @@ pub struct Restored {
     pub from_copy: bool,
 }
 
+impl fmt::Display for Restored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { aside, cause, from_copy } = self;
+        let now = if *from_copy { "the last good copy is in use" } else { "there is no good copy: the store is empty" };
+        write!(f, "the state database was damaged ({cause}) and is set aside as `{}`; {now}", aside.display())
+    }
+}
+
 /// The state database in its file.
 pub struct FileMedium {
     db: Connection,
