@@ -9,6 +9,7 @@ mod naming;
 pub mod problem;
 #[cfg(test)]
 mod riverside;
+pub mod show;
 pub mod table;
 pub mod time;
 pub mod values;
