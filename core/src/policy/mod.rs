@@ -4,19 +4,25 @@
 //! `decide` searches it, `explain`, `lint` and `diff` look at the same model. Nothing else in the product knows the language.
 
 pub mod conditions;
+pub mod lint;
+mod load;
 pub mod model;
 mod naming;
+mod place;
+mod point;
 pub mod problem;
+mod report;
 #[cfg(test)]
 mod riverside;
 pub mod show;
+mod suggest;
+mod syntax;
 pub mod table;
 pub mod time;
+mod tree;
 pub mod values;
+mod words;
 
+pub use load::{Checked, MAX_BYTES, check, load};
 pub use model::Policy;
 pub use problem::{Finding, Loaded, Problem, Severity};
-/// stub
-pub fn load(_t: &str) -> Result<Loaded, Vec<Problem>> {
-    Err(vec![])
-}

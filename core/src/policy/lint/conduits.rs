@@ -1,0 +1,84 @@
+//! Conduits as a whole.
+
+use super::subjects;
+use crate::names::ConduitId;
+use crate::policy::model::{Conduit, From, OnExpiry, Policy};
+use crate::policy::report::Report;
+
+pub(super) fn check(policy: &Policy, out: &mut Report<'_>) {
+    if policy.plant.on_expiry != OnExpiry::Keep {
+        let help = Some("write `keep` here, and `on_expiry` on a remote conduit".to_owned());
+        let message = format!(
+            "only a remote conduit may end or shrink at expiry, and `on_expiry = \"{}\"` is for all",
+            word(policy.plant.on_expiry)
+        );
+        out.find("expiry-local", "plant", "plant.on_expiry", message, help);
+    }
+    for (id, conduit) in &policy.conduits {
+        let object = format!("conduits.{id}");
+        if conduit.allow.is_empty() && out.is_readable(&object) {
+            let help = Some(format!("write a `[[{object}.allow]]` table or drop the conduit"));
+            out.find("conduit-empty", &object, &object, "no allow rule: nothing can ever pass".to_owned(), help);
+        }
+        match &conduit.from {
+            From::Remote(_) => remote(&object, conduit, out),
+            From::Zone(_) => local(policy, id, &object, conduit, out),
+        }
+    }
+}
+
+fn word(on_expiry: OnExpiry) -> &'static str {
+    match on_expiry {
+        OnExpiry::Keep => "keep",
+        OnExpiry::KeepReads => "keep-reads",
+        OnExpiry::Close => "close",
+    }
+}
+
+fn remote(object: &str, conduit: &Conduit, out: &mut Report<'_>) {
+    if conduit.hours.is_none() {
+        let help = Some("write for example `hours = \"Mon-Fri 07:00-17:00\"`".to_owned());
+        out.find("remote-hours", object, object, "remote conduit without `hours` (SR 1.13)".to_owned(), help);
+    }
+    if conduit.approval.is_none() {
+        let help = Some("write for example `approval = { by = \"Supervisor\", minutes = 120 }`".to_owned());
+        out.find("remote-approval", object, object, "remote conduit without `approval` (SR 1.13)".to_owned(), help);
+    }
+}
+
+fn local(policy: &Policy, id: &ConduitId, object: &str, conduit: &Conduit, out: &mut Report<'_>) {
+    if conduit.on_expiry != OnExpiry::Keep {
+        let message = format!(
+            "only a remote conduit may end or shrink at expiry, not `{}` with `{}`",
+            id,
+            word(conduit.on_expiry)
+        );
+        let help = Some("write `keep`: people on site lose nothing".to_owned());
+        out.find("expiry-local", object, &format!("{object}.on_expiry"), message, help);
+    }
+    if conduit.approval.is_some() {
+        let message = format!("`approval` is for remote conduits, and `{}` starts in zone `{}`", id, conduit.from);
+        let help = Some("use `when = [\"second factor\"]` or a shift instead".to_owned());
+        out.find("approval-local", object, &format!("{object}.approval"), message, help);
+    }
+    levels(policy, object, conduit, out);
+}
+
+/// A zone's target level asks for proofs that can carry it.
+fn levels(policy: &Policy, object: &str, conduit: &Conduit, out: &mut Report<'_>) {
+    let From::Zone(from) = &conduit.from else { return };
+    let level = |zone| policy.zones.get(zone).and_then(|zone| zone.target_level).unwrap_or(1);
+    let wanted = level(from).max(level(&conduit.to));
+    for (id, subject) in policy.subjects.iter().filter(|(_, subject)| subject.zone == *from) {
+        let carried = subjects::level(&subject.proof);
+        if carried < wanted {
+            let proof = subjects::word(&subject.proof);
+            let message =
+                format!("SL-T {wanted}, but subject `{id}` proves itself only by {proof}, which carries SL {carried}");
+            let help = format!(
+                "give it a stronger proof, or accept it: [[accept]] finding = \"level-proof\", where = \"{object}\", reason, by, until"
+            );
+            out.find("level-proof", object, object, message, Some(help));
+        }
+    }
+}

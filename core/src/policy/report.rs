@@ -1,0 +1,127 @@
+//! What is found while a policy is read, and where its objects and words stand.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lint::ids;
+use super::place::Source;
+use super::problem::{Finding, Place, Problem, Severity};
+
+/// More problems than this are of no use to anybody, and a hostile file must not fill the memory.
+const MOST: usize = 200;
+
+/// Collects findings and places during one reading.
+#[derive(Debug)]
+pub(super) struct Report<'t> {
+    pub(super) source: Source<'t>,
+    findings: Vec<Finding>,
+    left_out: usize,
+    /// Objects and words that a later check may want to point at, by their path.
+    spots: BTreeMap<String, Place>,
+    /// Objects that an `[[accept]]` may name.
+    objects: BTreeSet<String>,
+}
+
+impl<'t> Report<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self {
+            source: Source::new(text),
+            findings: Vec::new(),
+            left_out: 0,
+            spots: BTreeMap::new(),
+            objects: BTreeSet::new(),
+        }
+    }
+
+    /// Something that keeps the policy from loading, at a byte offset.
+    pub(super) fn error(&mut self, id: &'static str, object: &str, at: usize, message: String, help: Option<String>) {
+        let place = self.source.place(at);
+        self.add(Finding {
+            severity: Severity::Error,
+            problem: Problem { place, id, object: object.to_owned(), message, help },
+        });
+    }
+
+    /// A finding with the severity that its id has, at the place of the nearest marked path.
+    pub(super) fn find(&mut self, id: &'static str, object: &str, spot: &str, message: String, help: Option<String>) {
+        self.find_as(ids::severity(id), id, object, spot, message, help);
+    }
+
+    pub(super) fn find_as(
+        &mut self,
+        severity: Severity,
+        id: &'static str,
+        object: &str,
+        spot: &str,
+        message: String,
+        help: Option<String>,
+    ) {
+        let place = self.spot(spot).or_else(|| self.spot(object)).unwrap_or_default();
+        self.add(Finding { severity, problem: Problem { place, id, object: object.to_owned(), message, help } });
+    }
+
+    fn add(&mut self, finding: Finding) {
+        if self.findings.len() < MOST { self.findings.push(finding) } else { self.left_out += 1 }
+    }
+
+    /// Remembers where an object that findings speak of begins.
+    pub(super) fn object(&mut self, path: &str, at: usize) {
+        self.objects.insert(path.to_owned());
+        self.mark(path.to_owned(), at);
+    }
+
+    /// Remembers where a word stands.
+    pub(super) fn mark(&mut self, path: String, at: usize) {
+        let place = self.source.place(at);
+        self.spots.entry(path).or_insert(place);
+    }
+
+    pub(super) fn spot(&self, path: &str) -> Option<Place> {
+        self.spots.get(path).copied()
+    }
+
+    pub(super) fn objects(&self) -> &BTreeSet<String> {
+        &self.objects
+    }
+
+    pub(super) fn findings_mut(&mut self) -> &mut Vec<Finding> {
+        &mut self.findings
+    }
+
+    /// Whether everything so far could be read: what is unused or empty may else only be unreadable.
+    pub(super) fn is_whole(&self) -> bool {
+        !self
+            .findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Error && finding.problem.id != "point-overlap")
+    }
+
+    /// Whether nothing below an object was left out for a mistake of its own.
+    pub(super) fn is_readable(&self, object: &str) -> bool {
+        !self.findings.iter().any(|finding| {
+            finding.severity == Severity::Error
+                && finding.problem.object.strip_prefix(object).is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
+
+    /// All findings in file order.
+    pub(super) fn into_findings(mut self) -> Vec<Finding> {
+        if self.left_out > 0 {
+            let place = self.findings.last().map(|finding| finding.problem.place).unwrap_or_default();
+            self.findings.push(Finding {
+                severity: Severity::Note,
+                problem: Problem {
+                    place,
+                    id: "more",
+                    object: String::new(),
+                    message: format!("{} more findings are not shown", self.left_out),
+                    help: Some("mend these first".to_owned()),
+                },
+            });
+        }
+        self.findings.sort_by(|a, b| {
+            let key = |f: &Finding| (f.problem.place, f.problem.id);
+            key(a).cmp(&key(b))
+        });
+        self.findings
+    }
+}
