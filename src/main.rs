@@ -1,3 +1,7 @@
 //! The one binary: arguments, exit codes, one call.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bulkhead::cli::main(std::env::args_os())
+}

@@ -95,6 +95,11 @@ impl Settings {
         self.state.join("keys")
     }
 
+    /// The key that signs the journal's checkpoints; its public half lies beside it with the extension `pub`.
+    pub fn checkpoint_key(&self) -> PathBuf {
+        self.keys_folder().join("checkpoint.key")
+    }
+
     /// The last known good policy.
     pub fn active_policy(&self) -> PathBuf {
         self.state.join("policy").join("active.toml")

@@ -2,6 +2,7 @@
 //!
 //! Doors call `Sessions` and `Gate`; orders come through `commands`. Ports are named here and nowhere to the right of here.
 
+pub mod commands;
 pub mod gate;
 pub mod orders;
 mod records;

@@ -1,0 +1,295 @@
+//! What may be typed, and the help that says why one would.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::exit;
+use crate::config::DEFAULT_FILE;
+
+/// The wall between a zone of PLCs and everything else.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bulkhead",
+    version,
+    about = "An identity-aware gateway between PLCs and everything else",
+    long_about = "Bulkhead stands between a zone of PLCs and everything else. It knows who is asking, decides whether that \
+                  person or device may do that operation on that point, and keeps a record of it.",
+    after_help = FIRST_DAY,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(super) struct Cli {
+    /// The gateway's configuration
+    #[arg(long, global = true, display_order = 900, value_name = "FILE", default_value = DEFAULT_FILE)]
+    pub(super) config: PathBuf,
+    /// Answer in JSON, one value a line
+    #[arg(long, global = true, display_order = 901)]
+    pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+const FIRST_DAY: &str = concat!(
+    "The first day:\n",
+    "  bulkhead init --site riverside --policy plant.toml   make state, keys and the first policy\n",
+    "  bulkhead check                                       is the configuration sound?\n",
+    "  bulkhead run                                         the daemon, in the foreground\n",
+    "  bulkhead observe scada-to-filling                    every byte passes; see what would be refused\n",
+    "  bulkhead journal show --last 20                      what happened\n",
+    "  bulkhead enforce scada-to-filling --watch 10m        refusals count; goes back by itself if they are many\n",
+    "\n",
+    "Exit codes: 0 yes or done, 1 no or refused, 64 usage, 70 internal, 78 configuration",
+);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Make the state folder, the keys and the first policy
+    #[command(after_help = "Examples:\n  bulkhead init\n  bulkhead init --site riverside --policy plant.toml\n\n\
+        It never overwrites anything. The keys are software keys: whoever copies the disk has them.")]
+    Init(Init),
+    /// Run the daemon in the foreground
+    #[command(
+        after_help = "It starts with the last known good policy of the state folder. SIGTERM stops it in order, SIGHUP reads\n\
+        the `policy` file of the configuration again (a file with a problem changes nothing).\n\n\
+        Example:\n  bulkhead --config /etc/bulkhead/bulkhead.toml run"
+    )]
+    Run,
+    /// Check the configuration, or a policy file
+    #[command(after_help = "Problems are told as FILE:LINE:COLUMN: message [id]; what to write instead.\n\n\
+        Examples:\n  bulkhead check                 the configuration, and the policy that it names\n  bulkhead check plant.toml      a policy file")]
+    Check(Check),
+    /// Look for what will go wrong: routes past the gateway, disk, clock, keys
+    #[command(
+        after_help = "Every finding comes with the command that mends it. The exit code is 1 when something must be mended.\n\n\
+        Example:\n  bulkhead doctor"
+    )]
+    Doctor,
+    /// What the gateway does now
+    #[command(after_help = "Examples:\n  bulkhead status\n  bulkhead status --json | jq .journal")]
+    Status,
+    /// Why something is allowed or refused
+    #[command(after_help = "Examples:\n  bulkhead explain --as scada --on filler-plc --do \"write speed 900\"\n  \
+        bulkhead explain --as scada --on filler-plc --do \"write speed 900\" --at 03:10 --policy plant.toml\n  \
+        bulkhead explain --last        the newest decision in the journal\n  \
+        bulkhead explain --record 4711\n\n\
+        Without --policy the last known good policy of the state folder is asked. No daemon is needed.")]
+    Explain(Explain),
+    /// Let every byte of a conduit pass, and alarm on what would be refused
+    #[command(
+        after_help = "The order is a recorded local override. It lasts until a policy changes the mode of this conduit.\n\n\
+        Example:\n  bulkhead observe scada-to-filling"
+    )]
+    Observe(Observe),
+    /// Let the refusals of a conduit count
+    #[command(
+        after_help = "With --watch the conduit goes back to observe by itself when more than 0.1 % of its requests are refused\n\
+        or a heartbeat is lost.\n\n\
+        Examples:\n  bulkhead enforce scada-to-filling --watch 10m\n  bulkhead enforce scada-to-filling"
+    )]
+    Enforce(Enforce),
+    /// Look at policies, and put one in force
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Who may act, and who may not any more
+    #[command(subcommand)]
+    Subject(Subject),
+    /// What happened, and whether anybody changed it since
+    #[command(subcommand)]
+    Journal(Journal),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Init {
+    /// The name of the site, for screens and records
+    #[arg(long, value_name = "NAME")]
+    pub(super) site: Option<String>,
+    /// The first policy; without it, the `policy` of the configuration, else none
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// A policy file; without it, the configuration
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["subject", "last", "record"]))]
+pub(super) struct Explain {
+    /// Who asks
+    #[arg(long = "as", value_name = "SUBJECT", requires_all = ["asset", "words"])]
+    pub(super) subject: Option<String>,
+    /// Of which asset
+    #[arg(long = "on", value_name = "ASSET")]
+    pub(super) asset: Option<String>,
+    /// What, in the words of the policy: "read speed", "write speed 900", "programming", "function 8/1"
+    #[arg(long = "do", value_name = "WORDS")]
+    pub(super) words: Option<String>,
+    /// When: HH:MM (today), or a date and time such as 2026-11-24T03:10; now unless set
+    #[arg(long, value_name = "TIME", requires = "subject")]
+    pub(super) at: Option<String>,
+    /// The policy to ask; the one in force unless set
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+    /// The newest N decisions of the journal
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "1")]
+    pub(super) last: Option<usize>,
+    /// One record of the journal
+    #[arg(long, value_name = "SEQ")]
+    pub(super) record: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Observe {
+    /// The conduit's name
+    #[arg(value_name = "CONDUIT")]
+    pub(super) conduit: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Enforce {
+    /// The conduit's name
+    #[arg(value_name = "CONDUIT")]
+    pub(super) conduit: String,
+    /// Watch it for so long (30s, 10m, 2h), and go back to observe if it goes wrong
+    #[arg(long, value_name = "TIME")]
+    pub(super) watch: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Policy {
+    /// Say what is wrong or unwise in a policy
+    #[command(
+        after_help = "Example:\n  bulkhead policy lint plant.toml\n\nThe exit code is 78 when the policy does not load; warnings alone are 0."
+    )]
+    Lint(PolicyFile),
+    /// Say who gains and who loses what
+    #[command(
+        after_help = "Example:\n  bulkhead policy diff active.toml plant.toml\n\nThe exit code is 0 when nothing changes, 1 when something does."
+    )]
+    Diff(PolicyDiff),
+    /// Decide requests from the standard input, one JSON object a line
+    #[command(
+        after_help = "Example:\n  bulkhead policy decide plant.toml < requests.jsonl > answers.jsonl\n\nNo daemon and no state: for oracles, what-if tools and support."
+    )]
+    Decide(PolicyFile),
+    /// Put a policy in force in the running daemon
+    #[command(
+        after_help = "The daemon checks it, keeps a record, swaps it in without dropping a connection, and keeps it as the last\n\
+        known good one. A policy with a problem changes nothing.\n\nExample:\n  bulkhead policy activate plant.toml"
+    )]
+    Activate(PolicyFile),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyFile {
+    /// The policy file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyDiff {
+    /// The policy before
+    #[arg(value_name = "OLD")]
+    pub(super) old: PathBuf,
+    /// The policy after
+    #[arg(value_name = "NEW")]
+    pub(super) new: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Subject {
+    /// Everybody that the policy names, how they show it, and who is connected
+    #[command(after_help = "Example:\n  bulkhead subject list")]
+    List,
+    /// Take all rights from a subject, now and for good
+    #[command(
+        after_help = "It answers when the record is on the disk and every connection of the subject is cut: nothing of it reaches\n\
+        a PLC after that.\n\nExample:\n  bulkhead subject revoke scada"
+    )]
+    Revoke(SubjectName),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SubjectName {
+    /// The subject's name
+    #[arg(value_name = "SUBJECT")]
+    pub(super) subject: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Journal {
+    /// Prove that no record was changed, dropped or added
+    #[command(
+        after_help = "Examples:\n  bulkhead journal verify\n  bulkhead journal verify /media/copy --head head.json\n\n\
+        A copy alone proves nothing about a cut tail: --head is the newest checkpoint that was kept elsewhere.\n\
+        The exit code is 1 when something is wrong; the place is named."
+    )]
+    Verify(JournalVerify),
+    /// Read the records, in words
+    #[command(
+        after_help = "Examples:\n  bulkhead journal show --last 20\n  bulkhead journal show --point filler-plc/recipe --around \"03:10 today\"\n  \
+        bulkhead journal show --from 4711 --json"
+    )]
+    Show(JournalShow),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JournalVerify {
+    /// The journal's folder; the gateway's own unless set
+    #[arg(value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
+    /// The newest signed checkpoint that was kept elsewhere
+    #[arg(long, value_name = "FILE")]
+    pub(super) head: Option<PathBuf>,
+    /// The public key of the gateway, for a copy that is read elsewhere; this gateway's own unless set
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct JournalShow {
+    /// The journal's folder; the gateway's own unless set
+    #[arg(value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
+    /// The newest N that fit; 50 unless set or bounded otherwise
+    #[arg(long, value_name = "N")]
+    pub(super) last: Option<usize>,
+    /// Only what touches ASSET/POINT, or ASSET
+    #[arg(long, value_name = "ASSET/POINT")]
+    pub(super) point: Option<String>,
+    /// Only what this subject did
+    #[arg(long, value_name = "SUBJECT")]
+    pub(super) subject: Option<String>,
+    /// Only refusals and alarms
+    #[arg(long)]
+    pub(super) refused: bool,
+    /// From this record on
+    #[arg(long, value_name = "SEQ")]
+    pub(super) from: Option<u64>,
+    /// Up to this record
+    #[arg(long, value_name = "SEQ")]
+    pub(super) to: Option<u64>,
+    /// Ten minutes before and after: "03:10 today", "03:10", 2026-11-24T03:10
+    #[arg(long, value_name = "TIME")]
+    pub(super) around: Option<String>,
+}
+
+/// The exit codes close each help page.
+pub(super) fn command() -> clap::Command {
+    use clap::CommandFactory as _;
+    fn close(command: clap::Command) -> clap::Command {
+        let names: Vec<String> = command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
+        let command = names.into_iter().fold(command, |command, name| command.mut_subcommand(name, close));
+        match command.get_after_help().map(ToString::to_string) {
+            Some(help) if !help.contains("Exit codes") => command.after_help(format!("{help}\n\n{}", exit::HELP)),
+            Some(_) | None => command,
+        }
+    }
+    close(Cli::command())
+}

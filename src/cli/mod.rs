@@ -1,0 +1,104 @@
+//! The command line: one file a verb group. Everything a person reads goes through [`Out`], every failure is a
+//! [`Failure`] with cause, place and next step, every ending is an [`Exit`].
+
+mod args;
+mod check;
+mod exit;
+mod explain;
+mod failure;
+mod files;
+mod init;
+mod journal;
+mod out;
+mod policy;
+mod when;
+mod words;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::FromArgMatches as _;
+use clap::error::ErrorKind;
+
+use args::{Cli, Verb};
+pub use exit::Exit;
+pub use failure::Failure;
+pub use out::Out;
+
+/// What a verb returns: how the program ends, or why it could not.
+type Answer = anyhow::Result<Exit>;
+
+/// What every verb is given.
+#[derive(Debug)]
+struct Context<'a> {
+    /// The answers.
+    out: Out<'a>,
+    /// The configuration file that was named, or the default one.
+    config: PathBuf,
+}
+
+/// The whole program. Never panics on any argument; a reader that went away is no failure.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let exit = match args::command().try_get_matches_from(arguments).and_then(|found| Cli::from_arg_matches(&found)) {
+        Ok(cli) => run(cli),
+        Err(error) => usage(&error),
+    };
+    exit.into()
+}
+
+fn usage(error: &clap::Error) -> Exit {
+    let text = error.render().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _gone_away = io::stdout().write_all(text.as_bytes());
+        Exit::Ok
+    } else {
+        let _gone_away = io::stderr().write_all(text.as_bytes());
+        Exit::Usage
+    }
+}
+
+fn run(cli: Cli) -> Exit {
+    let json = cli.json;
+    let stdout = io::BufWriter::new(io::stdout().lock());
+    let mut context = Context { out: Out::new(stdout, json), config: cli.config };
+    let answer = verb(cli.verb, &mut context).and_then(|exit| Ok(context.out.finish().map(|()| exit)?));
+    match answer {
+        Ok(exit) => exit,
+        Err(error) if reader_gone(&error) => Exit::Ok,
+        Err(error) => {
+            let failure = failure::of(&error);
+            let _gone_away = tell(&mut context.out, &failure);
+            failure.exit
+        }
+    }
+}
+
+fn tell(out: &mut Out<'_>, failure: &Failure) -> io::Result<()> {
+    out.value(&failure::Told::of(failure))?;
+    out.finish()?;
+    writeln!(io::stderr(), "bulkhead: {}\n  next: {}", failure.cause, failure.next)
+}
+
+fn reader_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
+    match verb {
+        Verb::Init(arguments) => init::run(&arguments, context),
+        Verb::Check(arguments) => check::run(&arguments, context),
+        Verb::Explain(arguments) => explain::run(&arguments, context),
+        Verb::Policy(args::Policy::Lint(arguments)) => policy::lint(&arguments.file, context),
+        Verb::Journal(args::Journal::Verify(arguments)) => journal::verify(arguments, context),
+        Verb::Journal(args::Journal::Show(arguments)) => journal::show(arguments, context),
+        Verb::Run
+        | Verb::Doctor
+        | Verb::Status
+        | Verb::Observe(_)
+        | Verb::Enforce(_)
+        | Verb::Policy(_)
+        | Verb::Subject(_) => Err(Failure::internal("not built yet", "wait").into()),
+    }
+}

@@ -1,0 +1,3 @@
+//! The doors: each protocol's way in. They name core and services, never ports.
+
+pub mod local;

@@ -1,0 +1,243 @@
+//! What the gateway answers to an order.
+
+use std::net::SocketAddr;
+
+use bulkhead_core::digest::Sha256;
+use bulkhead_core::identity::{Assurance, Life};
+use bulkhead_core::journal::record::Seq;
+use bulkhead_core::moment::{ClockTrust, UnixMs};
+use bulkhead_core::names::{AssetId, ConduitId, Role, SubjectId, ZoneId};
+use bulkhead_core::policy::model::Mode;
+use serde::{Deserialize, Serialize};
+
+/// What an order came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Answer {
+    /// To `status`.
+    Status(Box<Status>),
+    /// To `subject list`.
+    Subjects(Vec<SubjectLine>),
+    /// The record is durable and every connection of the subject is cut.
+    Revoked {
+        /// Who.
+        subject: SubjectId,
+        /// Connections cut.
+        cut: u32,
+        /// The record.
+        seq: Seq,
+    },
+    /// The conduit's mode counts from the next frame on.
+    Mode {
+        /// Which.
+        conduit: ConduitId,
+        /// Its mode now.
+        mode: Mode,
+        /// So many seconds it is watched.
+        watch: Option<u64>,
+    },
+    /// The policy is in force and kept as the last known good one.
+    Activated {
+        /// The digest of the one before.
+        from: Sha256,
+        /// The digest of the one now.
+        to: Sha256,
+        /// The world's generation with it.
+        generation: u64,
+        /// Lint's warnings, as `LINE:COLUMN: message [id]; help`. At most 100.
+        warnings: Vec<String>,
+    },
+    /// To `explain`.
+    Explained(Explained),
+}
+
+/// Why the world in force would allow or refuse something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explained {
+    /// Whether it would be allowed.
+    pub allowed: bool,
+    /// The steps, a line each.
+    pub lines: Vec<String>,
+}
+
+/// What the gateway does now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The product's version.
+    pub version: String,
+    /// The site's name.
+    pub site: Option<String>,
+    /// Milliseconds since the daemon started.
+    pub running: u64,
+    /// The clock.
+    pub clock: ClockLine,
+    /// The policy in force.
+    pub policy: PolicyLine,
+    /// Each conduit.
+    pub conduits: Vec<ConduitLine>,
+    /// Each listener.
+    pub listeners: Vec<ListenerLine>,
+    /// Each asset.
+    pub assets: Vec<AssetLine>,
+    /// Open connections.
+    pub sessions: u64,
+    /// Subjects that may not act, with their life.
+    pub revoked: Vec<(SubjectId, Life)>,
+    /// The journal.
+    pub journal: JournalLine,
+    /// The store.
+    pub store: StoreLine,
+    /// The keys.
+    pub keys: KeysLine,
+    /// The cloud identity service: `none configured`.
+    pub cloud: String,
+}
+
+/// The clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockLine {
+    /// What it shows.
+    pub wall: UnixMs,
+    /// What it is worth.
+    pub trust: ClockTrust,
+    /// Milliseconds run in all lives.
+    pub ran: u64,
+}
+
+/// The policy in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyLine {
+    /// The plant's name; empty when no policy is in force.
+    pub plant: String,
+    /// SHA-256 of its text.
+    pub hash: Sha256,
+    /// The world's generation.
+    pub generation: u64,
+    /// The IANA name of the plant's time zone.
+    pub timezone: Option<String>,
+}
+
+/// One conduit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConduitLine {
+    /// Its name.
+    pub conduit: ConduitId,
+    /// Where it starts, a zone or `remote:NAME`.
+    pub from: String,
+    /// Where it leads.
+    pub to: ZoneId,
+    /// What it does now.
+    pub mode: Mode,
+    /// What the policy says; another word means a local override.
+    pub policy_mode: Mode,
+    /// Seconds that it is still watched.
+    pub watch: Option<u64>,
+    /// Whether anything listens for it: remote conduits have no door yet.
+    pub served: bool,
+    /// Requests allowed since the start.
+    pub allowed: u64,
+    /// Requests refused since the start; in `observe`, those that enforce would refuse.
+    pub refused: u64,
+    /// Records survive a power cut (`durable`), or 50 ms may be lost (`written`).
+    pub record: String,
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenerLine {
+    /// Its address.
+    pub at: SocketAddr,
+    /// The asset that it stands for.
+    pub asset: AssetId,
+    /// Why it does not listen.
+    pub trouble: Option<String>,
+}
+
+/// Whether a device answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AssetState {
+    /// Nobody has asked it yet.
+    #[default]
+    Idle,
+    /// It answered the last time.
+    Up,
+    /// It did not answer the last time.
+    Down,
+}
+
+/// One asset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssetLine {
+    /// Its name.
+    pub asset: AssetId,
+    /// Where it is.
+    pub connect: SocketAddr,
+    /// Whether it answers.
+    pub state: AssetState,
+}
+
+/// The journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalLine {
+    /// The newest record made.
+    pub seq: Seq,
+    /// The newest record that a power cut cannot take.
+    pub durable: Seq,
+    /// `stalled`, `full`, `read-only` or `failed`, while there is trouble.
+    pub trouble: Option<String>,
+    /// Writes that went on before their record was durable.
+    pub late: u64,
+    /// Records that could not be kept.
+    pub lost: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// The most bytes that it may take.
+    pub max: u64,
+}
+
+/// The store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreLine {
+    /// Why it does not work, or what happened to it.
+    pub trouble: Option<String>,
+}
+
+/// The keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysLine {
+    /// `software` or `tpm`.
+    pub kind: String,
+    /// The checkpoint key's id.
+    pub id: String,
+}
+
+/// One subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectLine {
+    /// Its name.
+    pub subject: SubjectId,
+    /// Its zone.
+    pub zone: Option<ZoneId>,
+    /// How it shows who it is: `address`, `certificate`, `token`, `session-grant`; empty when the policy names it no more.
+    pub proof: String,
+    /// What that is worth at best.
+    pub assurance: Assurance,
+    /// Its role.
+    pub role: Option<Role>,
+    /// Its life.
+    pub life: Life,
+    /// Its open connections.
+    pub sessions: u32,
+}

@@ -1,0 +1,150 @@
+//! The one verb set of the gateway, and what it answers. The command line reaches it over the local door; the admin API
+//! and signed commands will reach the same one. Shapes only: `run` carries them out.
+
+mod answer;
+
+use bulkhead_core::names::{AssetId, ConduitId, SubjectId};
+use serde::{Deserialize, Serialize};
+
+pub use answer::{
+    Answer, AssetLine, AssetState, ClockLine, ConduitLine, Explained, JournalLine, KeysLine, ListenerLine, PolicyLine,
+    Status, StoreLine, SubjectLine,
+};
+
+/// The version of the shapes below. A gateway and a command line that differ say so instead of guessing.
+pub const VERSION: u16 = 1;
+
+/// The longest line in either direction, in bytes. A policy of 2,000 rules has a quarter of it.
+pub const MAX_LINE: usize = 1 << 20;
+
+/// The shortest and the longest `--watch`, in seconds.
+pub const WATCH: std::ops::RangeInclusive<u64> = 10..=86_400;
+
+/// One order or question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// What the gateway does now.
+    Status,
+    /// Everybody that the policy names.
+    SubjectList,
+    /// Takes all rights from a subject, for good.
+    SubjectRevoke {
+        /// Who.
+        subject: SubjectId,
+    },
+    /// Every byte of a conduit passes.
+    Observe {
+        /// Which.
+        conduit: ConduitId,
+    },
+    /// The refusals of a conduit count.
+    Enforce {
+        /// Which.
+        conduit: ConduitId,
+        /// For so many seconds it is watched, and goes back to `observe` by itself.
+        watch: Option<u64>,
+    },
+    /// Puts a policy in force.
+    PolicyActivate {
+        /// Where it came from, for the record.
+        name: String,
+        /// The whole file.
+        text: String,
+    },
+    /// Asks the world in force, without recording.
+    ExplainLive {
+        /// Who asks.
+        subject: SubjectId,
+        /// Of what.
+        asset: AssetId,
+        /// What, in the words of the policy.
+        words: String,
+    },
+}
+
+/// A line from the command line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// [`VERSION`].
+    pub v: u16,
+    /// What is asked.
+    pub order: Command,
+}
+
+/// A line from the gateway.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reply {
+    /// [`VERSION`].
+    pub v: u16,
+    /// What is answered.
+    pub answer: Result<Answer, Refusal>,
+}
+
+impl Reply {
+    /// Of this version.
+    pub fn new(answer: Result<Answer, Refusal>) -> Self {
+        Self { v: VERSION, answer }
+    }
+}
+
+/// Whose fault it is that an order was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RefusalKind {
+    /// The line is no order of this version.
+    Malformed,
+    /// The caller may not give orders.
+    Forbidden,
+    /// There is no such thing, or it cannot be done in this state.
+    Refused,
+    /// The policy has problems.
+    Policy,
+    /// Not now.
+    Busy,
+    /// Our fault, or the machine's.
+    Internal,
+}
+
+/// Why an order was not carried out: cause, place and next step, as everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{cause}")]
+#[serde(deny_unknown_fields)]
+pub struct Refusal {
+    /// Whose fault it is.
+    pub kind: RefusalKind,
+    /// What is wrong and where.
+    pub cause: String,
+    /// What to do now.
+    pub next: String,
+    /// Every problem of a policy, as `LINE:COLUMN: message [id]; help`. At most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+impl Refusal {
+    /// Without problems.
+    pub fn new(kind: RefusalKind, cause: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { kind, cause: cause.into(), next: next.into(), problems: Vec::new() }
+    }
+}
+
+/// Who gives an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// A user of this machine, by the kernel's word.
+    Uid(u32),
+    /// The watcher of `enforce --watch`.
+    Watch,
+}
+
+impl std::fmt::Display for By {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Uid(uid) => write!(f, "uid {uid}"),
+            Self::Watch => f.write_str("watch"),
+        }
+    }
+}
