@@ -104,15 +104,15 @@ impl FileMedium {
         copy_path(path)
     }
 
-    fn put_aside(&mut self) -> io::Result<()> {
-        let (copy, fresh) = (copy_path(&self.path), self.path.with_extension("copying"));
+    fn copy_to(&mut self, copy: &Path) -> io::Result<()> {
+        let fresh = self.path.with_extension("copying");
         drop(fs::remove_file(&fresh));
         self.db.backup(MAIN_DB, &fresh, None::<fn(Progress)>).map_err(io::Error::other)?;
         // A copy that cannot be read must not replace one that can.
         connect_copy(&fresh).map_err(io::Error::other)?;
         File::open(&fresh)?.sync_all()?;
-        fs::rename(&fresh, &copy)?;
-        sync_folder(&copy)
+        fs::rename(&fresh, copy)?;
+        sync_folder(copy)
     }
 }
 
@@ -199,6 +199,10 @@ impl Medium for FileMedium {
     }
 
     fn copy(&mut self) -> Later<'_, io::Result<()>> {
-        Box::pin(async move { self.put_aside() })
+        Box::pin(async move { self.copy_to(&copy_path(&self.path)) })
+    }
+
+    fn keep_version(&mut self, version: u32) -> Later<'_, io::Result<()>> {
+        Box::pin(async move { self.copy_to(&self.path.with_extension(format!("v{version}.db"))) })
     }
 }

@@ -26,7 +26,7 @@ pub enum JournalError {
     Disk(#[from] io::Error),
 }
 
-/// A change of state that the journal knows: a revocation, a mode, a policy.
+/// A change of state that the journal knows: a revocation, a mode, a policy, or that one of them was abandoned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     /// Its record.
@@ -165,7 +165,10 @@ impl Found {
         match record.event {
             Event::Checkpoint { seq, .. } => self.checkpoint = self.checkpoint.max(seq),
             Event::Gateway(
-                what @ (GatewayRecord::Policy { .. } | GatewayRecord::Mode { .. } | GatewayRecord::Revoked { .. }),
+                what @ (GatewayRecord::Policy { .. }
+                | GatewayRecord::Mode { .. }
+                | GatewayRecord::Revoked { .. }
+                | GatewayRecord::Abandoned { .. }),
             ) if record.seq > since => self.orders.push(Order { seq: record.seq, at: record.at, what }),
             Event::Gateway(_)
             | Event::Decision(_)

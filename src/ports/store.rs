@@ -1,0 +1,230 @@
+//! State that must be there after a crash: rows in `SQLite`, one writer, group commit, an answer only when it is durable.
+//!
+//! An order is a record in the journal first, then a row here that carries the record's number, then an answer. What a start
+//! finds is compared with the journal by [`reconcile`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bulkhead_core::digest::Sha256;
+use bulkhead_core::identity::Life;
+use bulkhead_core::journal::record::Seq;
+use bulkhead_core::moment::{Moment, RanMs, UnixMs};
+use bulkhead_core::names::{ConduitId, SubjectId};
+use bulkhead_core::policy::model::Mode;
+use rusqlite::ErrorCode;
+use tokio::sync::{mpsc, oneshot};
+
+use super::disk::Medium;
+use crate::tasks::Tasks;
+
+mod reconcile;
+mod rows;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use reconcile::{Reconciled, reconcile};
+
+/// So many changes wait at most.
+const QUEUE: usize = 256;
+
+/// The good copy is made so often.
+const COPY: Duration = Duration::from_hours(1);
+
+/// One change of state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A subject's life.
+    Life {
+        /// Whose.
+        subject: SubjectId,
+        /// What it is now.
+        life: Life,
+        /// The order's record.
+        seq: Seq,
+        /// When.
+        at: Moment,
+    },
+    /// A local override of a conduit's mode.
+    Mode {
+        /// Of which conduit.
+        conduit: ConduitId,
+        /// What it does now; `None` ends the override.
+        mode: Option<Mode>,
+        /// The order's record.
+        seq: Seq,
+    },
+    /// Another policy is in force.
+    Policy {
+        /// Its text, as it was handed in.
+        text: String,
+        /// The digest of the text.
+        hash: Sha256,
+        /// The order's record.
+        seq: Seq,
+        /// When.
+        at: Moment,
+        /// Conduits whose override it ends.
+        ended: Vec<ConduitId>,
+    },
+    /// How long the gateway has run in all its lives, and the floor of its wall clock.
+    Ran {
+        /// Time run.
+        ran: RanMs,
+        /// The floor.
+        floor: UnixMs,
+    },
+    /// Every order up to this record has its row, or was told that it failed: the next start looks at later ones only. Never
+    /// goes back.
+    Settled(Seq),
+}
+
+/// Why a change was not kept. It did not happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Too much waits already.
+    #[error("the store's queue is full")]
+    Busy,
+    /// No room on the disk, or in the database's own bound.
+    #[error("the store's disk is full")]
+    Full,
+    /// The disk is mounted read-only.
+    #[error("the store's disk is read-only")]
+    ReadOnly,
+    /// The writer has ended.
+    #[error("the store is closed")]
+    Closed,
+    /// A later version of the program has changed the tables.
+    #[error(
+        "the store has schema {found}, and this program knows up to {known}: use the newer program, or `state.v{known}.db`"
+    )]
+    Newer {
+        /// The database's schema.
+        found: u32,
+        /// The newest known one.
+        known: u32,
+    },
+    /// Anything else.
+    #[error("the store fails: {0}")]
+    Failed(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(_) | None => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        match super::journal::Trouble::from(&error) {
+            super::journal::Trouble::Full => Self::Full,
+            super::journal::Trouble::ReadOnly => Self::ReadOnly,
+            super::journal::Trouble::Busy
+            | super::journal::Trouble::Stalled
+            | super::journal::Trouble::Failed
+            | super::journal::Trouble::Closed => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+/// A value and the record of the order that set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row<T> {
+    /// The value.
+    pub value: T,
+    /// The order's record.
+    pub seq: Seq,
+}
+
+/// The policy in force, as it was activated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredPolicy {
+    /// Its text.
+    pub text: String,
+    /// The digest of the text.
+    pub hash: Sha256,
+}
+
+/// What a start finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Time run in earlier lives.
+    pub ran: RanMs,
+    /// The floor of the wall clock; 0 when there is none.
+    pub floor: UnixMs,
+    /// Up to here every order has its row.
+    pub settled: Seq,
+    /// Lives that were ever changed.
+    pub lives: BTreeMap<SubjectId, Row<Life>>,
+    /// Overrides of modes; `None` for one that has ended.
+    pub modes: BTreeMap<ConduitId, Row<Option<Mode>>>,
+    /// The policy that was last activated.
+    pub policy: Option<Row<StoredPolicy>>,
+}
+
+#[derive(Debug)]
+struct Job {
+    change: Change,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// The way to the store's writer; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store(mpsc::Sender<Job>);
+
+impl Store {
+    /// Makes a change, durably. On an error it did not happen.
+    pub async fn commit(&self, change: Change) -> Result<(), StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.0.try_send(Job { change, done }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answer.await.unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Whether the writer still runs.
+    pub fn is_alive(&self) -> bool {
+        !self.0.is_closed()
+    }
+}
+
+/// A store that was read and not yet started.
+pub struct Opened {
+    medium: Box<dyn Medium>,
+    found: Found,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
+/// Brings the tables up to date and reads them.
+pub async fn open(mut medium: Box<dyn Medium>) -> Result<Opened, StoreError> {
+    schema::migrate(medium.as_mut(), schema::STEPS).await?;
+    let found = rows::load(medium.connection())?;
+    Ok(Opened { medium, found })
+}
+
+impl Opened {
+    /// What the last life left.
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// Starts the writer.
+    pub fn start(self, tasks: &Tasks) -> std::io::Result<Store> {
+        let (sender, jobs) = mpsc::channel(QUEUE);
+        tasks.writer("store", writer::run(self.medium, jobs))?;
+        Ok(Store(sender))
+    }
+}

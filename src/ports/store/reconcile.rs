@@ -1,0 +1,66 @@
+//! Comparing what the store holds with what the journal says, at a start.
+
+use std::collections::BTreeSet;
+
+use bulkhead_core::identity::Life;
+use bulkhead_core::journal::record::{GatewayRecord, Seq};
+
+use super::{Change, Found};
+use crate::ports::journal::Order;
+
+/// What has to be done before the gateway opens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// Revocations that are on record and have no row: a crash came between the two, or an older copy of the store is open.
+    pub apply: Vec<Change>,
+    /// Other orders that are on record and have no row: they were never answered, and each gets an `Abandoned` record.
+    pub abandoned: Vec<Seq>,
+    /// Rows whose order is not on record: somebody has cut the journal, or has put a foreign store here. In words.
+    pub alarms: Vec<String>,
+    /// Behind all this everything up to here is settled.
+    pub settled: Seq,
+}
+
+/// Compares. `orders` are the journal's orders behind `found.settled`, `head` is its last record.
+pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
+    let mut done = Reconciled { settled: head.max(found.settled), ..Reconciled::default() };
+    let mut on_record = BTreeSet::new();
+    let mut known = BTreeSet::new();
+    for order in orders {
+        if let GatewayRecord::Abandoned { of } = order.what {
+            known.insert(of);
+        }
+    }
+    for order in orders {
+        let row = match &order.what {
+            GatewayRecord::Revoked { subject, .. } => found.lives.get(subject).map(|row| row.seq),
+            GatewayRecord::Mode { conduit, .. } => found.modes.get(conduit).map(|row| row.seq),
+            GatewayRecord::Policy { .. } => found.policy.as_ref().map(|row| row.seq),
+            GatewayRecord::Started { .. }
+            | GatewayRecord::Stopped
+            | GatewayRecord::PolicyRefused { .. }
+            | GatewayRecord::Abandoned { .. }
+            | GatewayRecord::Disk { .. }
+            | GatewayRecord::Alarm { .. } => continue,
+        };
+        on_record.insert(order.seq);
+        // A later order of the same thing has taken the place of an earlier one.
+        if row.is_some_and(|row| row >= order.seq) {
+            continue;
+        }
+        if let GatewayRecord::Revoked { subject, .. } = &order.what {
+            let subject = subject.clone();
+            done.apply.push(Change::Life { subject, life: Life::Revoked, seq: order.seq, at: order.at });
+        } else if !known.contains(&order.seq) {
+            done.abandoned.push(order.seq);
+        }
+    }
+    let missing = |seq: Seq| seq > found.settled && !on_record.contains(&seq);
+    let lives = found.lives.iter().map(|(subject, row)| (format!("the life of `{subject}`"), row.seq));
+    let modes = found.modes.iter().map(|(conduit, row)| (format!("the mode of `{conduit}`"), row.seq));
+    let policy = found.policy.iter().map(|row| ("the policy in force".to_owned(), row.seq));
+    for (what, seq) in lives.chain(modes).chain(policy).filter(|(_, seq)| missing(*seq)) {
+        done.alarms.push(format!("{what} was changed by order {}, and the journal has no such record", seq.0));
+    }
+    done
+}

@@ -1,0 +1,276 @@
+use std::io;
+
+use bulkhead_core::journal::record::GatewayRecord;
+use rusqlite::Connection;
+
+use super::*;
+use crate::net::Later;
+use crate::ports::disk::FileMedium;
+use crate::ports::journal::Order;
+use crate::tasks::Writers;
+
+/// A database in memory that fails on order.
+struct Memory {
+    db: Connection,
+    refuse: bool,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self { db: Connection::open_in_memory().unwrap(), refuse: false }
+    }
+}
+
+impl Medium for Memory {
+    fn connection(&mut self) -> &mut Connection {
+        &mut self.db
+    }
+
+    fn settle(&mut self) -> Later<'_, io::Result<()>> {
+        let settled = if self.refuse { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { Ok(()) };
+        Box::pin(std::future::ready(settled))
+    }
+
+    fn copy(&mut self) -> Later<'_, io::Result<()>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+fn revoke(subject: &str, seq: u64) -> Change {
+    let at = Moment { wall: UnixMs(5), ran: RanMs(6), ..Moment::default() };
+    Change::Life { subject: SubjectId::from(subject), life: Life::Revoked, seq: Seq(seq), at }
+}
+
+fn activate(text: &str, seq: u64, ended: &[&str]) -> Change {
+    let hash = Sha256::of(text.as_bytes());
+    let ended = ended.iter().map(|name| ConduitId::from(*name)).collect();
+    Change::Policy { text: text.to_owned(), hash, seq: Seq(seq), at: Moment::default(), ended }
+}
+
+fn set_mode(conduit: &str, mode: Option<Mode>, seq: u64) -> Change {
+    Change::Mode { conduit: ConduitId::from(conduit), mode, seq: Seq(seq) }
+}
+
+fn folder(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("bulkhead-store-{name}-{}", std::process::id()));
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+async fn start(path: &std::path::Path) -> (Store, Found, Tasks) {
+    let tasks = Tasks::new(Writers::Inline);
+    let opened = open(Box::new(FileMedium::open(path).unwrap().0)).await.unwrap();
+    let found = opened.found().clone();
+    (opened.start(&tasks).unwrap(), found, tasks)
+}
+
+#[tokio::test]
+async fn what_was_answered_is_found_by_the_next_life() {
+    let path = folder("answered").join("state.db");
+    let (store, found, tasks) = start(&path).await;
+    assert_eq!(found, Found::default());
+    store.commit(revoke("scada", 3)).await.unwrap();
+    store.commit(set_mode("a", Some(Mode::Observe), 4)).await.unwrap();
+    store.commit(set_mode("b", Some(Mode::Observe), 5)).await.unwrap();
+    store.commit(activate("one", 6, &["a"])).await.unwrap();
+    store.commit(Change::Ran { ran: RanMs(1000), floor: UnixMs(77) }).await.unwrap();
+    store.commit(Change::Ran { ran: RanMs(900), floor: UnixMs(70) }).await.unwrap();
+    store.commit(Change::Settled(Seq(2))).await.unwrap();
+    tasks.abort_all();
+    let (_, found, _) = start(&path).await;
+    assert_eq!((found.ran, found.floor, found.settled), (RanMs(1000), UnixMs(77), Seq(2)), "none of them goes back");
+    assert_eq!(found.lives[&SubjectId::from("scada")], Row { value: Life::Revoked, seq: Seq(3) });
+    assert_eq!(found.modes[&ConduitId::from("a")], Row { value: None, seq: Seq(6) });
+    assert_eq!(found.modes[&ConduitId::from("b")], Row { value: Some(Mode::Observe), seq: Seq(5) });
+    let policy = StoredPolicy { text: "one".to_owned(), hash: Sha256::of(b"one") };
+    assert_eq!(found.policy, Some(Row { value: policy, seq: Seq(6) }));
+}
+
+#[tokio::test]
+async fn the_last_ten_policies_are_kept() {
+    let path = folder("policies").join("state.db");
+    let (store, _, _tasks) = start(&path).await;
+    for seq in 1..=30 {
+        store.commit(activate(&format!("policy {seq}"), seq, &[])).await.unwrap();
+    }
+    let db = Connection::open(&path).unwrap();
+    let kept: (i64, i64) =
+        db.query_row("SELECT count(*), min(seq) FROM policies", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(kept, (10, 21));
+}
+
+#[tokio::test]
+async fn a_change_that_is_not_durable_is_told_so() {
+    let tasks = Tasks::new(Writers::Inline);
+    let mut opened = open(Box::new(Memory::new())).await.unwrap();
+    opened.medium = Box::new(Memory { refuse: true, ..ready_memory().await });
+    let store = opened.start(&tasks).unwrap();
+    assert_eq!(store.commit(revoke("scada", 1)).await, Err(StoreError::Full));
+    tasks.abort_all();
+    tokio::task::yield_now().await;
+    assert_eq!(store.commit(revoke("scada", 1)).await, Err(StoreError::Closed));
+}
+
+async fn ready_memory() -> Memory {
+    let mut memory = Memory::new();
+    schema::migrate(&mut memory, schema::STEPS).await.unwrap();
+    memory
+}
+
+#[tokio::test]
+async fn a_full_database_refuses_the_whole_group_and_goes_on_when_there_is_room() {
+    let tasks = Tasks::new(Writers::Inline);
+    let memory = ready_memory().await;
+    let pages: i64 = memory.db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    memory.db.pragma_update_and_check(None, "max_page_count", pages + 2, |_| Ok(())).unwrap();
+    let opened = open(Box::new(memory)).await.unwrap();
+    let store = opened.start(&tasks).unwrap();
+    let big = "x".repeat(100_000);
+    let (small, full, after) = tokio::join!(
+        store.commit(revoke("first", 1)),
+        store.commit(activate(&big, 2, &[])),
+        store.commit(revoke("last", 3))
+    );
+    assert_eq!((small, full, after), (Err(StoreError::Full), Err(StoreError::Full), Err(StoreError::Full)));
+    assert_eq!(store.commit(revoke("later", 4)).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_nothing_is_touched() {
+    let path = folder("newer").join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    store.commit(revoke("scada", 1)).await.unwrap();
+    tasks.abort_all();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    let medium = FileMedium::open(&path).unwrap().0;
+    let refused = open(Box::new(medium)).await.unwrap_err();
+    assert_eq!(refused, StoreError::Newer { found: 2, known: 1 });
+    assert!(refused.to_string().contains("schema 2"), "{refused}");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    assert_eq!(start(&path).await.1.lives.len(), 1);
+}
+
+#[tokio::test]
+async fn a_migration_keeps_the_rows_and_a_copy_of_the_old_version() {
+    let folder = folder("migration");
+    let path = folder.join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    store.commit(revoke("scada", 1)).await.unwrap();
+    tasks.abort_all();
+    let steps = [schema::STEPS[0], "ALTER TABLE lives ADD COLUMN reason TEXT NOT NULL DEFAULT 'none';"];
+    let mut medium = FileMedium::open(&path).unwrap().0;
+    schema::migrate(&mut medium, &steps).await.unwrap();
+    let reason = "SELECT reason FROM lives WHERE subject = 'scada'";
+    assert_eq!(medium.connection().query_row(reason, [], |row| row.get::<_, String>(0)).unwrap(), "none");
+    let old = Connection::open(folder.join("state.v1.db")).unwrap();
+    assert_eq!(old.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 1);
+    assert_eq!(old.query_row("SELECT count(*) FROM lives", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_step_that_fails_changes_nothing_and_a_changed_one_is_refused() {
+    let mut memory = ready_memory().await;
+    let steps = [schema::STEPS[0], "CREATE TABLE more(a INTEGER) STRICT; CREATE TABLE lives(b INTEGER) STRICT;"];
+    assert!(schema::migrate(&mut memory, &steps).await.is_err());
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'more'";
+    assert_eq!(memory.db.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
+    assert_eq!(memory.db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 1);
+    let changed = format!("{} ", schema::STEPS[0]);
+    let refused = schema::migrate(&mut memory, &[&changed]).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Failed(text) if text.contains("step 1")), "{refused}");
+}
+
+fn order(seq: u64, what: GatewayRecord) -> Order {
+    Order { seq: Seq(seq), at: Moment::default(), what }
+}
+
+fn revoked(seq: u64, subject: &str) -> Order {
+    order(seq, GatewayRecord::Revoked { subject: SubjectId::from(subject), by: "uid 0".to_owned(), cut: 0 })
+}
+
+fn mode_order(seq: u64, conduit: &str) -> Order {
+    let conduit = ConduitId::from(conduit);
+    order(seq, GatewayRecord::Mode { conduit, mode: Mode::Observe, by: "uid 0".to_owned() })
+}
+
+#[test]
+fn a_revocation_without_its_row_is_applied_again_and_other_orders_are_abandoned() {
+    let mut found = Found::default();
+    found.lives.insert(SubjectId::from("panel"), Row { value: Life::Revoked, seq: Seq(2) });
+    found.modes.insert(ConduitId::from("a"), Row { value: None, seq: Seq(9) });
+    let policy = order(7, GatewayRecord::Policy { from: Sha256::default(), to: Sha256::default() });
+    let orders = [
+        revoked(2, "panel"),
+        revoked(3, "scada"),
+        mode_order(4, "a"),
+        mode_order(5, "b"),
+        mode_order(6, "c"),
+        policy,
+        order(8, GatewayRecord::Abandoned { of: Seq(6) }),
+        mode_order(9, "a"),
+    ];
+    let done = reconcile(&found, &orders, Seq(12));
+    let at = Moment::default();
+    let again = Change::Life { subject: SubjectId::from("scada"), life: Life::Revoked, seq: Seq(3), at };
+    assert_eq!(done.apply, [again]);
+    assert_eq!(done.abandoned, [Seq(5), Seq(7)], "6 was abandoned by an earlier start");
+    assert_eq!((done.alarms.len(), done.settled), (0, Seq(12)));
+}
+
+#[test]
+fn a_row_without_its_record_is_an_alarm() {
+    let mut found = Found { settled: Seq(10), ..Found::default() };
+    found.lives.insert(SubjectId::from("old"), Row { value: Life::Revoked, seq: Seq(3) });
+    found.lives.insert(SubjectId::from("scada"), Row { value: Life::Revoked, seq: Seq(14) });
+    let done = reconcile(&found, &[revoked(12, "other")], Seq(12));
+    assert_eq!(done.alarms.len(), 1);
+    assert!(done.alarms[0].contains("`scada`") && done.alarms[0].contains("14"), "{:?}", done.alarms);
+    assert_eq!(done.apply.len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_set_aside_and_the_last_good_copy_goes_on() {
+    let folder = folder("damaged");
+    let path = folder.join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    store.commit(revoke("first", 1)).await.unwrap();
+    tasks.abort_all();
+    tokio::task::yield_now().await;
+    drop(store);
+    // The next start makes a copy; the revocation after it is in the damaged file alone.
+    let (store, _, tasks) = start(&path).await;
+    store.commit(revoke("second", 2)).await.unwrap();
+    tasks.abort_all();
+    tokio::task::yield_now().await;
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    for byte in bytes.iter_mut().skip(1024) {
+        *byte = 0xa5;
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let (medium, restored) = FileMedium::open(&path).unwrap();
+    let restored = restored.unwrap();
+    assert!(restored.from_copy && restored.aside.is_file(), "{restored}");
+    assert_eq!(std::fs::read(&restored.aside).unwrap(), bytes, "the damaged file is kept as it was");
+    let opened = open(Box::new(medium)).await.unwrap();
+    let found = opened.found();
+    assert_eq!(found.lives.keys().map(ToString::to_string).collect::<Vec<_>>(), ["first"]);
+    // The journal knows the revocation that the copy lacks.
+    let done = reconcile(found, &[revoked(1, "first"), revoked(2, "second")], Seq(2));
+    assert_eq!(
+        done.apply,
+        [Change::Life { subject: SubjectId::from("second"), life: Life::Revoked, seq: Seq(2), at: Moment::default() }]
+    );
+}
+
+#[tokio::test]
+async fn without_any_good_copy_the_store_starts_empty_and_says_so() {
+    let path = folder("empty").join("state.db");
+    std::fs::write(&path, b"this is no database, and long enough to be looked at ".repeat(100)).unwrap();
+    std::fs::write(FileMedium::copy_path(&path), b"nor is this").unwrap();
+    let (medium, restored) = FileMedium::open(&path).unwrap();
+    let restored = restored.unwrap();
+    assert!(!restored.from_copy && restored.to_string().contains("empty"), "{restored}");
+    assert_eq!(*open(Box::new(medium)).await.unwrap().found(), Found::default());
+}
