@@ -1,0 +1,179 @@
+//! The south link. [`Link`] is private and its writing methods take nothing but a permit: a forgotten check does not compile.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bulkhead_core::decision::Reason;
+use bulkhead_core::journal::record::Outcome;
+use tokio::io::AsyncWrite;
+use tokio::time::timeout;
+
+use super::asset::Asset;
+use super::classify::Frame;
+use super::inbox::Inbox;
+use super::links::{Links, Slot};
+use crate::net::{Later, Stream};
+use crate::service::House;
+use crate::service::gate::{Denial, Permit, Raw, Receipt};
+
+/// How long a dial may take.
+const DIAL_WITHIN: Duration = Duration::from_secs(2);
+
+/// The connection to the device: one for each client, dialled on the first permit.
+pub(super) struct South {
+    house: Arc<House>,
+    links: Arc<Links>,
+    state: State,
+}
+
+enum State {
+    Down,
+    Dialling { dial: Later<'static, io::Result<Stream>>, slot: Slot },
+    Up { link: Link, slot: Slot, heard: bool },
+}
+
+/// What became of a permit.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// The device has the whole frame.
+    Whole(Receipt),
+    /// The world has moved, and refuses now. Nothing was sent.
+    Refused(Denial),
+    /// Nothing was sent, and the link is closed.
+    Nothing,
+    /// Some of it was sent, and the link is closed.
+    Part,
+}
+
+/// A connected device.
+struct Link(Stream);
+
+impl Link {
+    /// The last look of the gate and one non-blocking write, in this very poll.
+    fn send(&mut self, cx: &mut Context<'_>, permit: Permit<Frame>) -> Sent {
+        let write = |frame: &Frame| Pin::new(&mut self.0).poll_write(cx, frame.to_send());
+        match permit.redeem(write) {
+            Err(denial) => Sent::Refused(denial),
+            Ok((Poll::Ready(Ok(count)), frame, receipt)) if count == frame.to_send().len() => Sent::Whole(receipt),
+            Ok((Poll::Ready(Ok(1..)), ..)) => Sent::Part,
+            Ok((Poll::Ready(Ok(0) | Err(_)) | Poll::Pending, _, receipt)) => {
+                receipt.settle(Outcome::NotSent(Reason::AssetDown));
+                Sent::Nothing
+            }
+        }
+    }
+
+    /// As many raw bytes as the socket takes; 0 when `observe` has ended meanwhile.
+    fn pass(&mut self, cx: &mut Context<'_>, permit: Permit<Raw<'_>>) -> io::Result<usize> {
+        let write = |raw: &Raw<'_>| Pin::new(&mut self.0).poll_write(cx, raw.bytes());
+        match permit.redeem(write) {
+            Err(_) | Ok((Poll::Pending, ..)) => Ok(0),
+            Ok((Poll::Ready(Ok(0)), ..)) => Err(io::ErrorKind::WriteZero.into()),
+            Ok((Poll::Ready(written), ..)) => written,
+        }
+    }
+}
+
+impl South {
+    pub(super) fn new(house: Arc<House>, links: Arc<Links>) -> Self {
+        Self { house, links, state: State::Down }
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Up { .. })
+    }
+
+    /// Dials where that is needed, and resolves when a write would not wait.
+    ///
+    /// # Errors
+    /// `Busy` when the device has no socket left, `AssetDown` when it cannot be reached; the link is down then.
+    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>, asset: &Asset) -> Poll<Result<(), Reason>> {
+        loop {
+            let now = self.house.time.now().boot;
+            match &mut self.state {
+                State::Down => {
+                    let to = asset.connect.ok_or(Reason::AssetDown)?;
+                    let slot = self.links.take(to, asset.connections, now)?;
+                    let net = Arc::clone(&self.house.net);
+                    let dial = async move {
+                        timeout(DIAL_WITHIN, net.dial(to)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+                    };
+                    self.state = State::Dialling { dial: Box::pin(dial), slot };
+                }
+                State::Dialling { dial, .. } => {
+                    let dialled = ready!(dial.as_mut().poll(cx));
+                    let State::Dialling { slot, .. } = std::mem::replace(&mut self.state, State::Down) else {
+                        return Poll::Ready(Err(Reason::AssetDown));
+                    };
+                    let Ok(stream) = dialled else {
+                        slot.failed(now, self.house.entropy.next());
+                        return Poll::Ready(Err(Reason::AssetDown));
+                    };
+                    self.state = State::Up { link: Link(stream), slot, heard: false };
+                }
+                State::Up { link, .. } => {
+                    return match ready!(link.0.poll_write_ready(cx)) {
+                        Ok(()) => Poll::Ready(Ok(())),
+                        // The read side says so too, and ends what is outstanding.
+                        Err(_) => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Sends one frame on a link that [`Self::poll_ready`] has found ready.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, permit: Permit<Frame>) -> Sent {
+        let State::Up { link, .. } = &mut self.state else { return Sent::Nothing };
+        link.send(cx, permit)
+    }
+
+    /// Lets raw bytes pass on a link that is ready.
+    pub(super) fn pass(&mut self, cx: &mut Context<'_>, permit: Permit<Raw<'_>>) -> io::Result<usize> {
+        let State::Up { link, .. } = &mut self.state else { return Err(io::ErrorKind::NotConnected.into()) };
+        link.pass(cx, permit)
+    }
+
+    /// One read of what the device says; 0 when it has closed. Waits for ever while the link is down.
+    pub(super) fn poll_fill(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let State::Up { link, slot, heard } = &mut self.state else { return Poll::Pending };
+        let count = ready!(inbox.poll_fill(&mut link.0, cx));
+        if !*heard && matches!(count, Ok(1..)) {
+            *heard = true;
+            slot.works();
+        }
+        Poll::Ready(count)
+    }
+
+    /// Tells the device that nothing more comes.
+    pub(super) fn finish(&mut self, cx: &mut Context<'_>) {
+        if let State::Up { link, .. } = &mut self.state {
+            // A device that does not take it is closed when its time is over.
+            drop(Pin::new(&mut link.0).poll_shutdown(cx));
+        }
+    }
+
+    /// Closes the link. A device that closed before it ever answered is left alone for a while.
+    pub(super) fn close(&mut self, by_device: bool) {
+        if let State::Up { slot, heard: false, .. } = &self.state
+            && by_device
+        {
+            slot.failed(self.house.time.now().boot, self.house.entropy.next());
+        }
+        self.state = State::Down;
+    }
+}
+
+impl fmt::Debug for South {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state {
+            State::Down => "South(down)",
+            State::Dialling { .. } => "South(dialling)",
+            State::Up { .. } => "South(up)",
+        })
+    }
+}
