@@ -4,6 +4,7 @@
 //! door) -> `judge` (`service::gate`) -> `forward` (the door, with nothing but a permit). Modules name only what stands to
 //! their left: core <- ports <- service <- doors <- app <- cli; `net`, `tasks`, `entropy`, `config` and `telemetry` are leaves.
 
+pub mod app;
 pub mod cli;
 pub mod config;
 pub mod doors;

@@ -11,6 +11,7 @@ mod init;
 mod journal;
 mod out;
 mod policy;
+mod run;
 mod when;
 mod words;
 
@@ -93,12 +94,9 @@ fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
         Verb::Policy(args::Policy::Lint(arguments)) => policy::lint(&arguments.file, context),
         Verb::Journal(args::Journal::Verify(arguments)) => journal::verify(arguments, context),
         Verb::Journal(args::Journal::Show(arguments)) => journal::show(arguments, context),
-        Verb::Run
-        | Verb::Doctor
-        | Verb::Status
-        | Verb::Observe(_)
-        | Verb::Enforce(_)
-        | Verb::Policy(_)
-        | Verb::Subject(_) => Err(Failure::internal("not built yet", "wait").into()),
+        Verb::Run => run::run(context),
+        Verb::Doctor | Verb::Status | Verb::Observe(_) | Verb::Enforce(_) | Verb::Policy(_) | Verb::Subject(_) => {
+            Err(Failure::internal("not built yet", "wait").into())
+        }
     }
 }

@@ -61,7 +61,7 @@ pub struct House {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) world: Worlds,
-    pub(crate) time: Time,
+    pub(crate) time: Arc<Time>,
     pub(crate) journal: Journal,
     pub(crate) store: Store,
     pub(crate) net: Arc<dyn Network>,
@@ -73,7 +73,7 @@ pub(crate) struct Parts {
 
 impl House {
     pub(crate) fn new(parts: Parts) -> Self {
-        let (world, time) = (Arc::new(parts.world), Arc::new(parts.time));
+        let (world, time) = (Arc::new(parts.world), parts.time);
         let shared = Arc::new(Shared {
             worlds: Arc::clone(&world),
             time: Arc::clone(&time),

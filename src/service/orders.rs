@@ -2,6 +2,7 @@
 //! crash between any two of them is seen at the next start. One order at a time: they are rare, and their order is the chain's.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bulkhead_core::digest::Sha256;
@@ -75,11 +76,13 @@ pub struct Orders {
     sessions: Arc<Sessions>,
     store: Store,
     one: Mutex<()>,
+    /// Orders up to this record have their row, or were told that they failed.
+    settled: AtomicU64,
 }
 
 impl Orders {
     pub(crate) fn new(shared: Arc<Shared>, sessions: Arc<Sessions>, store: Store) -> Self {
-        Self { shared, sessions, store, one: Mutex::new(()) }
+        Self { shared, sessions, store, one: Mutex::new(()), settled: AtomicU64::new(0) }
     }
 
     /// Takes every right from a subject, for good, and cuts its sessions: in memory at once, then durably, then in memory again
@@ -103,6 +106,7 @@ impl Orders {
         let seq = self.record(record).await.map_err(not_durable)?;
         let row = Change::Life { subject: subject.clone(), life: Life::Revoked, seq, at: self.shared.time.now() };
         self.store.commit(row).await.map_err(|error| not_durable(error.to_string()))?;
+        self.settled.fetch_max(seq.0, Ordering::Relaxed);
         cut += self.cut(subject);
         Ok(Cut { sessions: cut, seq, again: before == Life::Revoked })
     }
@@ -131,7 +135,10 @@ impl Orders {
         let record = GatewayRecord::Mode { conduit: conduit.clone(), mode, by: by.to_owned() };
         let seq = self.record(record).await.map_err(OrderError::NotKept)?;
         let row = Change::Mode { conduit: conduit.clone(), mode: Some(mode), seq };
-        self.store.commit(row).await.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        let kept = self.store.commit(row).await;
+        // Done or told that it failed: the next start need not look at it.
+        self.settled.fetch_max(seq.0, Ordering::Relaxed);
+        kept.map_err(|error| OrderError::NotKept(error.to_string()))?;
         self.shared.worlds.set_mode(conduit, Some(mode));
         Ok(before)
     }
@@ -168,15 +175,36 @@ impl Orders {
         let seq = self.record(GatewayRecord::Policy { from, to }).await.map_err(OrderError::NotKept)?;
         let ended = self.shared.worlds.overrides_ended_by(&loaded.policy);
         let row = Change::Policy { text, hash: to, seq, at: now, ended };
-        self.store.commit(row).await.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        let kept = self.store.commit(row).await;
+        // Done or told that it failed: the next start need not look at it.
+        self.settled.fetch_max(seq.0, Ordering::Relaxed);
+        kept.map_err(|error| OrderError::NotKept(error.to_string()))?;
         self.shared.worlds.swap_policy(Arc::new(loaded.policy));
         Ok(Activated { from, to, findings: loaded.findings })
+    }
+
+    /// Writes the rows of revocations that the last life recorded and did not finish. They are in force already.
+    pub(crate) async fn settle(&self, unfinished: Vec<Change>, up_to: Seq) {
+        let mut settled = true;
+        for row in unfinished {
+            if let Err(error) = self.store.commit(row).await {
+                // The record stays: the next start applies it again.
+                tracing::error!(%error, "an order of the last life could not be written down yet");
+                settled = false;
+            }
+        }
+        if settled {
+            self.settled.fetch_max(up_to.0, Ordering::Relaxed);
+        }
     }
 
     /// Writes down how long this gateway has run, and the floor of its clock.
     pub(crate) async fn heartbeat(&self) -> bool {
         let row = Change::Ran { ran: self.shared.time.now().ran, floor: self.shared.time.floor() };
-        self.store.commit(row).await.is_ok()
+        let kept = self.store.commit(row).await.is_ok();
+        // An order that is under way has its record behind this one.
+        let settled = Change::Settled(Seq(self.settled.load(Ordering::Relaxed)));
+        kept && self.store.commit(settled).await.is_ok()
     }
 
     async fn record(&self, record: GatewayRecord) -> Result<Seq, String> {

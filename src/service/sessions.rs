@@ -30,6 +30,15 @@ pub const PER_SOURCE: usize = 250;
 pub(crate) struct Footing {
     pub(crate) standing: Standing,
     pub(crate) mode: Mode,
+    /// When it was derived.
+    at: Moment,
+}
+
+impl Footing {
+    /// Still what it was derived as. A clock that was set back, or whose trust changed, asks anew: `valid_until` looks ahead only.
+    fn holds(&self, now: Moment) -> bool {
+        !self.standing.valid_until.reached(now) && now.trust == self.at.trust && now.wall >= self.at.wall
+    }
 }
 
 /// One connection or association.
@@ -99,7 +108,7 @@ impl Session {
     pub(crate) fn footing_at(&self, now: Moment) -> Arc<Footing> {
         let footing = self.footing.load_full();
         let current = footing.standing.generation == self.shared.worlds.generation() || self.shared.stale_tables();
-        if current && !footing.standing.valid_until.reached(now) {
+        if current && footing.holds(now) {
             return footing;
         }
         self.derive(now)
@@ -108,7 +117,7 @@ impl Session {
     fn derive(&self, now: Moment) -> Arc<Footing> {
         let evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
         let (standing, mode) = self.shared.worlds.derive(&evidence, now);
-        let fresh = Arc::new(Footing { standing, mode });
+        let fresh = Arc::new(Footing { standing, mode, at: now });
         self.footing.store(Arc::clone(&fresh));
         fresh
     }
@@ -163,7 +172,7 @@ impl Sessions {
             peer,
             listener: evidence.listener,
             evidence: Mutex::new(evidence),
-            footing: ArcSwap::from_pointee(Footing { standing, mode }),
+            footing: ArcSwap::from_pointee(Footing { standing, mode, at: now }),
             repeats: Mutex::default(),
             live: RwLock::new(true),
             cut: AtomicBool::new(false),

@@ -1,0 +1,59 @@
+//! What has to be done now and then although nobody asks: ends that have come, counts to be said, the clock's floor, neighbours.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bulkhead_core::policy::Policy;
+use bulkhead_core::policy::model::SubjectProof;
+use tokio::time::sleep;
+
+use crate::service::House;
+use crate::service::time::HEARTBEAT_MS;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Seconds between two looks at the hardware addresses of those that must keep theirs.
+const NEIGHBOURS: u64 = 10;
+const MINUTE: u64 = 60;
+
+/// Once a second, for ever.
+pub(crate) async fn tick(house: Arc<House>) {
+    for second in 1_u64.. {
+        sleep(SECOND).await;
+        house.tick(second.is_multiple_of(MINUTE));
+        if second.is_multiple_of(NEIGHBOURS) {
+            neighbours(&house);
+        }
+    }
+}
+
+/// Looks again at each address whose subject is bound to a hardware address: another one takes the rights away.
+fn neighbours(house: &House) {
+    let world = Arc::clone(&house.world.current());
+    let mut seen = BTreeMap::new();
+    for session in house.sessions.all() {
+        let ip = session.peer().ip().to_canonical();
+        if bound(&world.policy, ip) {
+            let mac = *seen.entry(ip).or_insert_with(|| house.net.neighbour(ip));
+            house.sessions.neighbour(&session, session.peer().ip(), mac);
+        }
+    }
+}
+
+fn bound(policy: &Policy, ip: std::net::IpAddr) -> bool {
+    policy.subjects.values().any(|subject| match &subject.proof {
+        SubjectProof::Address { address, mac } | SubjectProof::SessionGrant { address, mac, .. } => {
+            *address == ip && mac.is_some()
+        }
+        SubjectProof::Certificate | SubjectProof::Token => false,
+    })
+}
+
+/// Writes down how long the gateway has run. A disk that refuses is asked again soon: what is not written down, deadlines gain
+/// at the next crash.
+pub(crate) async fn heartbeat(house: Arc<House>) {
+    loop {
+        let kept = house.orders.heartbeat().await;
+        sleep(Duration::from_millis(if kept { HEARTBEAT_MS } else { 500 })).await;
+    }
+}

@@ -1,0 +1,123 @@
+//! Which addresses the Modbus door listens on, kept in step with the policy. Without a conduit nothing beyond loopback listens.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bulkhead_core::names::{AssetId, ZoneId};
+use bulkhead_core::policy::Policy;
+use bulkhead_core::policy::model::From;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::doors::modbus;
+use crate::service::House;
+
+/// How long to wait before a bind that failed is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// One address that the policy wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListenerState {
+    /// The asset that it stands for.
+    pub asset: AssetId,
+    /// Why it does not listen; none when it does.
+    pub trouble: Option<String>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: ListenerState,
+    stop: Arc<Notify>,
+}
+
+/// The listeners of the Modbus door.
+#[derive(Debug, Default)]
+pub struct Listeners(Mutex<BTreeMap<SocketAddr, Entry>>);
+
+impl Listeners {
+    /// Every address that the policy wants.
+    pub fn states(&self) -> BTreeMap<SocketAddr, ListenerState> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().map(|(at, entry)| (*at, entry.state.clone())).collect()
+    }
+
+    fn say(&self, at: SocketAddr, stop: &Arc<Notify>, trouble: Option<String>) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = entries.get_mut(&at).filter(|entry| Arc::ptr_eq(&entry.stop, stop)) {
+            entry.state.trouble = trouble;
+        }
+    }
+}
+
+/// The addresses that a policy opens, with their assets. An address beyond loopback needs a conduit from its zone to the asset's.
+fn wanted(policy: &Policy) -> BTreeMap<SocketAddr, AssetId> {
+    let reachable = |at: &SocketAddr, zone: &ZoneId| {
+        let from = policy.zone_of(at.ip());
+        at.ip().is_loopback()
+            || policy.conduits.values().any(|conduit| match &conduit.from {
+                From::Zone(id) => Some(id) == from && conduit.to == *zone,
+                From::Remote(_) => false,
+            })
+    };
+    policy.listeners().filter(|(at, _, asset)| reachable(at, &asset.zone)).map(|(at, id, _)| (at, id.clone())).collect()
+}
+
+/// Follows the policy for ever.
+pub(crate) async fn follow(house: Arc<House>, listeners: Arc<Listeners>) {
+    loop {
+        let mut moved = std::pin::pin!(house.world.moved());
+        moved.as_mut().enable();
+        apply(&house, &listeners);
+        moved.await;
+    }
+}
+
+/// Starts what the policy wants and is not there; stops what it does not want any more. What stays is not touched.
+pub(crate) fn apply(house: &Arc<House>, listeners: &Arc<Listeners>) {
+    let wanted = wanted(&house.world.current().policy);
+    let mut entries = listeners.0.lock().unwrap_or_else(PoisonError::into_inner);
+    entries.retain(|at, entry| {
+        let stays = wanted.contains_key(at);
+        if !stays {
+            entry.stop.notify_one();
+        }
+        stays
+    });
+    for (at, asset) in wanted {
+        if let Some(entry) = entries.get_mut(&at) {
+            entry.state.asset = asset;
+            continue;
+        }
+        let stop = Arc::new(Notify::new());
+        let state = ListenerState { asset, trouble: Some("starting".to_owned()) };
+        entries.insert(at, Entry { state, stop: Arc::clone(&stop) });
+        house.tasks.spawn(listen(Arc::clone(house), Arc::clone(listeners), at, stop));
+    }
+}
+
+async fn listen(house: Arc<House>, listeners: Arc<Listeners>, at: SocketAddr, stop: Arc<Notify>) {
+    loop {
+        let work = async {
+            match house.net.listen(at).await {
+                Ok(listener) => {
+                    tracing::info!(%at, "listening");
+                    listeners.say(at, &stop, None);
+                    modbus::serve(Arc::clone(&house), listener, at).await;
+                }
+                Err(error) => {
+                    tracing::error!(%at, %error, "cannot listen; next try in 5 s");
+                    listeners.say(at, &stop, Some(error.to_string()));
+                }
+            }
+            sleep(RETRY).await;
+        };
+        tokio::select! {
+            biased;
+            () = stop.notified() => return,
+            () = work => {}
+        }
+    }
+}
