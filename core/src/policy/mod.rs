@@ -3,7 +3,10 @@
 //! `load` reads and checks TOML (every problem with line, column and suggestion), `table` derives a session's flat table,
 //! `decide` searches it, `explain`, `lint` and `diff` look at the same model. Nothing else in the product knows the language.
 
+pub mod ask;
+pub mod batch;
 pub mod conditions;
+pub mod explain;
 pub mod lint;
 mod load;
 pub mod model;

@@ -65,6 +65,41 @@ impl Point {
     }
 }
 
+impl Point {
+    /// Why the part of a write does not fit, for people; `None` where it fits.
+    pub fn misfit(&self, part: Part<'_>) -> Option<String> {
+        if self.fit(part) != Fit::Outside {
+            return None;
+        }
+        let number = self.number.unwrap_or_default();
+        let (lead, tail) = (part.first.saturating_sub(self.first), part.last.saturating_sub(self.first));
+        if number.width() == 2 && (lead % 2 != 0 || tail % 2 != 1) {
+            return Some(format!("it is only part of a 32-bit value ({})", number.word()));
+        }
+        let limits = Limits::of(self, number);
+        let between = || self.values.map_or_else(String::new, |(low, high)| format!(" {low}..{high}"));
+        let elements = usize::from(part.last.saturating_sub(part.first)) / usize::from(number.width()) + 1;
+        for element in 0..elements {
+            let at = usize::from(part.skip) + element * usize::from(number.width());
+            match element_at(part.values, number, self.order, at) {
+                None => return Some(format!("the value that it leaves is not known to be within{}", between())),
+                Some(value) if !value.is_finite() => return Some(format!("{value} is no finite number")),
+                Some(value) if !limits.contains(value) => return Some(format!("{value} is outside{}", between())),
+                Some(_) => {}
+            }
+        }
+        None
+    }
+
+    /// The values of a part, element by element, as far as they are known.
+    pub fn numbers(&self, part: Part<'_>) -> Vec<f64> {
+        let number = self.number.unwrap_or_default();
+        let elements = usize::from(part.last.saturating_sub(part.first)) / usize::from(number.width()) + 1;
+        let at = |element| usize::from(part.skip) + element * usize::from(number.width());
+        (0..elements).map_while(|element| element_at(part.values, number, self.order, at(element))).collect()
+    }
+}
+
 /// What must hold for each element. f32 limits are compared as the nearest f32, so that `values 0..0.1` takes the f32 0.1.
 struct Limits {
     values: Option<(f64, f64)>,

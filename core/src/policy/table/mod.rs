@@ -16,9 +16,10 @@ mod cache;
 mod judge;
 mod standing;
 
+pub(crate) use build::codes;
 pub use cache::TableCache;
 pub use judge::decide;
-pub(crate) use standing::standing;
+pub(crate) use standing::{leading, standing};
 
 /// What one session may do. The default one denies everything.
 #[derive(Clone, Debug, Default)]
