@@ -90,8 +90,9 @@ impl Slot {
 }
 
 /// What callers and the writer both look at.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    now: Now,
     next: AtomicU64,
     trouble: AtomicU8,
     lost: AtomicU64,
@@ -104,6 +105,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
+    fn new(now: Now) -> Self {
+        Self {
+            now,
+            next: AtomicU64::new(0),
+            trouble: AtomicU8::new(0),
+            lost: AtomicU64::new(0),
+            state: Mutex::default(),
+            seqs: Mutex::default(),
+        }
+    }
+
     fn trouble(&self) -> Option<Trouble> {
         Trouble::from_code(self.trouble.load(Ordering::Acquire))
     }
@@ -115,15 +127,20 @@ impl Shared {
     /// A caller has waited too long. Not over a trouble that the writer itself has met.
     fn stalled(&self) {
         let stalled = Trouble::Stalled.code();
-        // Another trouble that stands there already says more.
-        let _before = self.trouble.compare_exchange(0, stalled, Ordering::AcqRel, Ordering::Acquire);
+        if self.trouble.compare_exchange(0, stalled, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let now = (self.now.0)();
+            lock(&self.state).since = Some(now);
+        }
     }
 
-    /// The disk answers again.
-    fn moves(&self) {
+    /// The disk answers again; true when that was the end of a stall.
+    fn moves(&self) -> bool {
         let stalled = Trouble::Stalled.code();
-        // Only a stall ends by this.
-        let _before = self.trouble.compare_exchange(stalled, 0, Ordering::AcqRel, Ordering::Acquire);
+        let ended = self.trouble.compare_exchange(stalled, 0, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if ended {
+            lock(&self.state).since = None;
+        }
+        ended
     }
 
     fn lose(&self, count: u64) {

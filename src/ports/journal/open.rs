@@ -185,7 +185,8 @@ fn remains(rest: &[u8], sound: Seq) -> Cut {
     let Some(last) = rest.iter().rposition(|byte| *byte != 0) else { return Cut::default() };
     let bytes = u64::try_from(last + 1).unwrap_or(u64::MAX);
     let mut cut = Cut { bytes, records: 0, damage: bytes > UNSYNCED };
-    for line in rest.split(|byte| *byte == b'\n').filter_map(|line| parse(line).ok()) {
+    let whole = rest.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+    for line in whole.filter_map(|line| parse(line).ok()) {
         cut.records += 1;
         // Only durable records are ever covered by a checkpoint.
         cut.damage |= matches!(line.record.event, Event::Checkpoint { seq, .. } if seq > sound);
@@ -219,8 +220,8 @@ impl Opened {
     ) -> Result<Journal, JournalError> {
         self.tail.room = settings.segment;
         let (sender, queue) = mpsc::channel(settings.queue);
-        let shared = Arc::new(Shared::default());
-        let writer = Writer::new(self.tail, queue, Arc::clone(&shared), keys, now, settings, self.checkpoint);
+        let shared = Arc::new(Shared::new(now));
+        let writer = Writer::new(self.tail, queue, Arc::clone(&shared), keys, settings, self.checkpoint);
         tasks.writer("journal", writer.run())?;
         Ok(Journal { queue: sender, shared })
     }

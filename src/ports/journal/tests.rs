@@ -60,20 +60,19 @@ fn records(platter: &Platter) -> Vec<Record> {
     found
 }
 
+fn gateway(platter: &Platter) -> impl Iterator<Item = GatewayRecord> {
+    let what = |record: Record| if let Event::Gateway(what) = record.event { Some(what) } else { None };
+    records(platter).into_iter().filter_map(what)
+}
+
 fn texts(platter: &Platter) -> Vec<String> {
-    let text = |record: Record| match record.event {
-        Event::Gateway(GatewayRecord::Alarm { text, .. }) => Some(text),
-        _ => None,
-    };
-    records(platter).into_iter().filter_map(text).collect()
+    let text = |what| if let GatewayRecord::Alarm { text, .. } = what { Some(text) } else { None };
+    gateway(platter).filter_map(text).collect()
 }
 
 fn disk_words(platter: &Platter) -> Vec<(String, u64)> {
-    let word = |record: Record| match record.event {
-        Event::Gateway(GatewayRecord::Disk { state, lost }) => Some((state, lost)),
-        _ => None,
-    };
-    records(platter).into_iter().filter_map(word).collect()
+    let word = |what| if let GatewayRecord::Disk { state, lost } = what { Some((state, lost)) } else { None };
+    gateway(platter).filter_map(word).collect()
 }
 
 fn checked(platter: &Platter, head: Option<Head>) -> Report {

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep, timeout};
 
 use super::tail::Tail;
-use super::{Entry, Now, Settings, Shared, State, Trouble, lock};
+use super::{Entry, Settings, Shared, State, Trouble, lock};
 use crate::net::Later;
 use crate::ports::keys::{KeyError, Keys};
 
@@ -28,12 +28,14 @@ type Signed = (Chain, Result<Vec<u8>, KeyError>);
 /// The last signature of an orderly end is waited for so long.
 const LAST_SIGNATURE: Duration = Duration::from_secs(2);
 
+/// So many bytes wait at most beyond the backlog: the writer's own records.
+const OWN: usize = 64 << 10;
+
 pub(super) struct Writer {
     tail: Tail,
     queue: mpsc::Receiver<Entry>,
     shared: Arc<Shared>,
     keys: Arc<dyn Keys>,
-    now: Now,
     settings: Settings,
     /// The trouble that the writer itself has met.
     trouble: Option<Trouble>,
@@ -43,6 +45,8 @@ pub(super) struct Writer {
     covered: Seq,
     /// The last record that is a checkpoint itself.
     signed_at: Seq,
+    /// So many stalls are to be recorded.
+    stalls: u32,
     /// A checkpoint is wanted as soon as the gap allows it.
     wanted: bool,
 }
@@ -98,22 +102,20 @@ impl Writer {
         queue: mpsc::Receiver<Entry>,
         shared: Arc<Shared>,
         keys: Arc<dyn Keys>,
-        now: Now,
         settings: Settings,
         covered: Seq,
     ) -> Self {
-        let signed_at = Seq(0);
         let writer = Self {
             tail,
             queue,
             shared,
             keys,
-            now,
             settings,
             trouble: None,
             told: 0,
             covered,
-            signed_at,
+            signed_at: Seq(0),
+            stalls: 0,
             wanted: false,
         };
         writer.publish();
@@ -242,8 +244,8 @@ impl Writer {
             // A caller that stopped waiting has heard of the stall already.
             let _gone = done.send(answer);
         }
-        if self.trouble.is_none() {
-            self.shared.moves();
+        if self.trouble.is_none() && self.shared.moves() {
+            self.stalls += 1;
         }
         close
     }
@@ -254,21 +256,23 @@ impl Writer {
 
     /// Gives an event its line, if there is room for it.
     fn push(&mut self, at: Moment, event: Event) -> Option<Seq> {
-        if self.tail.unsynced.len() >= self.settings.backlog {
-            self.shared.lose(1);
-            return None;
-        }
-        let seq = self.tail.push(at, event).ok();
+        let room = self.tail.unsynced.len() < self.settings.backlog;
+        let seq = if room { self.tail.push(at, event).ok() } else { None };
         if seq.is_none() {
             self.shared.lose(1);
         }
         seq
     }
 
-    /// A record of the writer's own.
-    fn say(&mut self, what: GatewayRecord) {
-        let now = (self.now.0)();
-        self.push(now, Event::Gateway(what));
+    /// A record of the writer's own. It has room of its own, so that the end of a trouble can always be told.
+    fn say(&mut self, event: Event) -> Option<Seq> {
+        let room = self.tail.unsynced.len() < self.settings.backlog.saturating_add(OWN);
+        let now = (self.shared.now.0)();
+        if room { self.tail.push(now, event).ok() } else { None }
+    }
+
+    fn say_disk(&mut self, state: &str, lost: u64) {
+        self.say(Event::Gateway(GatewayRecord::Disk { state: state.to_owned(), lost }));
     }
 
     /// Writes; with `sync` what was written is durable unless there is trouble afterwards.
@@ -285,9 +289,9 @@ impl Writer {
         if self.trouble != Some(trouble) {
             self.trouble = Some(trouble);
             self.shared.set_trouble(Some(trouble));
-            let now = (self.now.0)();
+            let now = (self.shared.now.0)();
             lock(&self.shared.state).since.get_or_insert(now);
-            self.say(GatewayRecord::Disk { state: trouble.word().to_owned(), lost: 0 });
+            self.say_disk(trouble.word(), 0);
         }
     }
 
@@ -297,7 +301,7 @@ impl Writer {
         }
         self.trouble = None;
         let lost = self.untold();
-        self.say(GatewayRecord::Disk { state: "ok".to_owned(), lost });
+        self.say_disk("ok", lost);
         self.put(true).await;
         if self.trouble.is_none() {
             self.shared.set_trouble(None);
@@ -310,11 +314,17 @@ impl Writer {
         lost.saturating_sub(std::mem::replace(&mut self.told, lost))
     }
 
-    /// Records what was lost without any trouble of the disk: a full queue, at most once in a while.
+    /// Records stalls, and what a full queue has lost, at most once in a while.
     async fn tell(&mut self, quiet: &mut Timer) {
-        let lost = if self.trouble.is_none() { self.untold() } else { 0 };
-        if lost > 0 {
-            self.say(GatewayRecord::Disk { state: "ok".to_owned(), lost });
+        if self.trouble.is_some() {
+            return;
+        }
+        let (stalls, lost) = (std::mem::take(&mut self.stalls), self.untold());
+        if stalls > 0 {
+            self.say_disk(Trouble::Stalled.word(), 0);
+        }
+        if stalls > 0 || lost > 0 {
+            self.say_disk("ok", lost);
             self.put(false).await;
             *quiet = Some(after(self.settings.quiet));
         }
@@ -323,7 +333,7 @@ impl Writer {
     /// Ends a full segment, after the oldest one has made room where it must.
     async fn roll(&mut self) {
         while self.tail.bytes().saturating_add(self.settings.segment) > self.settings.max
-            && self.tail.segments.len() > 2
+            && self.tail.segments.len() > 1
         {
             if !self.trim().await {
                 break;
@@ -338,7 +348,7 @@ impl Writer {
     /// Lets the oldest segment go, behind a durable record that says so. False when that was not possible now.
     async fn trim(&mut self) -> bool {
         let Ok(Some((count, Chain { seq: until, digest }))) = self.tail.oldest().await else { return false };
-        self.push((self.now.0)(), Event::Trimmed { until, digest });
+        self.say(Event::Trimmed { until, digest });
         self.wanted = true;
         self.put(true).await;
         self.trouble.is_none() && self.tail.remove(count).await.is_ok()
@@ -350,14 +360,14 @@ impl Writer {
                 let (key, signature) = (self.keys.id(), to_hex(&signature));
                 let Chain { seq, digest } = head;
                 let event = Event::Checkpoint { seq, digest, key, signature };
-                if let Some(own) = self.push((self.now.0)(), event) {
+                if let Some(own) = self.say(event) {
                     (self.covered, self.signed_at) = (seq, own);
                 }
             }
             Err(error) => {
                 let text = format!("no checkpoint could be signed: {error}");
                 let what = "checkpoint".to_owned();
-                self.say(GatewayRecord::Alarm { what, source: None, asset: None, text });
+                self.say(Event::Gateway(GatewayRecord::Alarm { what, source: None, asset: None, text }));
             }
         }
         if self.trouble.is_none() {

@@ -94,12 +94,8 @@ impl Platter {
     }
 }
 
-fn refuse(kind: io::ErrorKind) -> io::Error {
-    io::Error::from(kind)
-}
-
 fn missing() -> io::Error {
-    refuse(io::ErrorKind::NotFound)
+    io::Error::from(io::ErrorKind::NotFound)
 }
 
 fn at(offset: u64) -> usize {
@@ -123,6 +119,13 @@ pub(super) fn apply(files: &mut BTreeMap<u64, Vec<u8>>, effect: &Effect) {
 }
 
 impl Inner {
+    fn may_change(&self, fault: Fault, grows: bool) -> io::Result<()> {
+        if fault == Fault::ReadOnly {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        if fault == Fault::Full && grows { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
     fn log(&mut self, effect: Effect) {
         apply(&mut self.files, &effect);
         self.log.push(effect);
@@ -147,14 +150,11 @@ impl Disk for Platter {
     }
 
     fn create(&mut self, number: u64, length: u64) -> Later<'_, io::Result<()>> {
-        Box::pin(self.act(move |inner, fault| match fault {
-            Fault::Full => Err(refuse(io::ErrorKind::StorageFull)),
-            Fault::ReadOnly => Err(refuse(io::ErrorKind::ReadOnlyFilesystem)),
-            _ => {
-                inner.log(Effect::Create(number, length));
-                inner.keep(number);
-                Ok(())
-            }
+        Box::pin(self.act(move |inner, fault| {
+            inner.may_change(fault, true)?;
+            inner.log(Effect::Create(number, length));
+            inner.keep(number);
+            Ok(())
         }))
     }
 
@@ -169,60 +169,47 @@ impl Disk for Platter {
     fn write<'a>(&'a mut self, number: u64, offset: u64, bytes: &'a [u8]) -> Later<'a, io::Result<()>> {
         Box::pin(self.act(move |inner, fault| {
             let grows = at(offset) + bytes.len() > inner.files.get(&number).ok_or_else(missing)?.len();
-            match fault {
-                Fault::Full if grows => Err(refuse(io::ErrorKind::StorageFull)),
-                Fault::ReadOnly => Err(refuse(io::ErrorKind::ReadOnlyFilesystem)),
-                Fault::Write => {
-                    inner.log(Effect::Write(number, offset, bytes[..bytes.len() / 2].to_vec()));
-                    Err(io::Error::other("bad sector"))
-                }
-                _ => {
-                    inner.log(Effect::Write(number, offset, bytes.to_vec()));
-                    Ok(())
-                }
+            inner.may_change(fault, grows)?;
+            if fault == Fault::Write {
+                inner.log(Effect::Write(number, offset, bytes[..bytes.len() / 2].to_vec()));
+                return Err(io::Error::other("bad sector"));
             }
+            inner.log(Effect::Write(number, offset, bytes.to_vec()));
+            Ok(())
         }))
     }
 
     fn sync(&mut self, number: u64) -> Later<'_, io::Result<()>> {
-        Box::pin(self.act(move |inner, fault| match fault {
-            Fault::ReadOnly => Err(refuse(io::ErrorKind::ReadOnlyFilesystem)),
-            Fault::Sync => {
+        Box::pin(self.act(move |inner, fault| {
+            inner.may_change(fault, false)?;
+            if fault == Fault::Sync {
                 // As kernels do: the pages are marked clean and may be dropped, so a later sync would prove nothing.
                 let durable = inner.durable.get(&number).cloned().unwrap_or_default();
                 inner.files.insert(number, durable);
-                Err(io::Error::other("write-back failed"))
+                return Err(io::Error::other("write-back failed"));
             }
-            Fault::Lie => Ok(()),
-            _ => {
+            if fault != Fault::Lie {
                 inner.syncs += 1;
                 inner.log(Effect::Sync(number));
                 inner.keep(number);
-                Ok(())
             }
+            Ok(())
         }))
     }
 
     fn resize(&mut self, number: u64, length: u64) -> Later<'_, io::Result<()>> {
         Box::pin(self.act(move |inner, fault| {
             let grows = at(length) > inner.files.get(&number).ok_or_else(missing)?.len();
-            match fault {
-                Fault::Full if grows => Err(refuse(io::ErrorKind::StorageFull)),
-                Fault::ReadOnly => Err(refuse(io::ErrorKind::ReadOnlyFilesystem)),
-                _ => {
-                    inner.log(Effect::Resize(number, length));
-                    inner.keep(number);
-                    Ok(())
-                }
-            }
+            inner.may_change(fault, grows)?;
+            inner.log(Effect::Resize(number, length));
+            inner.keep(number);
+            Ok(())
         }))
     }
 
     fn remove(&mut self, number: u64) -> Later<'_, io::Result<()>> {
         Box::pin(self.act(move |inner, fault| {
-            if fault == Fault::ReadOnly {
-                return Err(refuse(io::ErrorKind::ReadOnlyFilesystem));
-            }
+            inner.may_change(fault, false)?;
             inner.log(Effect::Remove(number));
             inner.keep(number);
             Ok(())
