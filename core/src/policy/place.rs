@@ -27,6 +27,11 @@ impl<'t> Source<'t> {
         Place { line: number(line), column: number(column + 1) }
     }
 
+    /// The number of bytes.
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The text of a range; empty where the range is none.
     pub(super) fn slice(&self, range: Range<usize>) -> &'t str {
         self.text.get(range).unwrap_or("")

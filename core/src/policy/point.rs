@@ -152,7 +152,9 @@ fn typed(point: &mut Point, at: usize, words: &mut Words<'_>, text: &str) -> Res
     };
     point.number = Some(*number);
     let big = words.take("big-word");
-    let Some(order_at) = big.or_else(|| words.take("little-word")) else { return Ok(()) };
+    if big.or_else(|| words.take("little-word")).is_none() {
+        return Ok(());
+    }
     let swapped = words.take("swapped");
     if let Some(at) = swapped.filter(|_| number.width() == 1) {
         return Err(Wrong::new(at, format!("`swapped` on {word}"), "only 32-bit types have a byte order to swap"));
@@ -163,7 +165,6 @@ fn typed(point: &mut Point, at: usize, words: &mut Words<'_>, text: &str) -> Res
         (false, false) => WordOrder::LittleWord,
         (false, true) => WordOrder::LittleWordSwapped,
     };
-    debug_assert!(order_at > type_at);
     Ok(())
 }
 
@@ -216,7 +217,8 @@ fn value(at: usize, text: &str, number: Option<Number>) -> Result<f64, Wrong> {
     found.ok_or_else(|| {
         let help = match number {
             None if body.len() < text.len() => "negative values need `as i16` or `as i32`".to_owned(),
-            _ => format!("it holds {low} to {high}"),
+            Some(Number::F32) => "it holds finite numbers up to 3.4e38".to_owned(),
+            None | Some(Number::U16 | Number::I16 | Number::U32 | Number::I32) => format!("it holds {low} to {high}"),
         };
         Wrong { at, message: format!("`{text}` does not fit {kind}"), help: Some(help) }
     })

@@ -34,7 +34,8 @@ impl<'t> Report<'t> {
 
     /// Something that keeps the policy from loading, at a byte offset.
     pub(super) fn error(&mut self, id: &'static str, object: &str, at: usize, message: String, help: Option<String>) {
-        let place = self.source.place(at);
+        // Beyond the cap it is only counted, and its place is not looked for.
+        let place = if self.is_full() { Place::default() } else { self.source.place(at) };
         self.add(Finding {
             severity: Severity::Error,
             problem: Problem { place, id, object: object.to_owned(), message, help },
@@ -60,7 +61,7 @@ impl<'t> Report<'t> {
     }
 
     fn add(&mut self, finding: Finding) {
-        if self.findings.len() < MOST { self.findings.push(finding) } else { self.left_out += 1 }
+        if self.is_full() { self.left_out += 1 } else { self.findings.push(finding) }
     }
 
     /// Remembers where an object that findings speak of begins.
@@ -95,12 +96,21 @@ impl<'t> Report<'t> {
             .any(|finding| finding.severity == Severity::Error && finding.problem.id != "point-overlap")
     }
 
-    /// Whether nothing below an object was left out for a mistake of its own.
-    pub(super) fn is_readable(&self, object: &str) -> bool {
+    /// Whether an object and all below it could be read: what is missing there may else only be unreadable.
+    pub(super) fn is_clean(&self, object: &str) -> bool {
         !self.findings.iter().any(|finding| {
             finding.severity == Severity::Error
-                && finding.problem.object.strip_prefix(object).is_some_and(|rest| rest.starts_with('.'))
+                && finding
+                    .problem
+                    .object
+                    .strip_prefix(object)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         })
+    }
+
+    /// Whether further findings are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.findings.len() >= MOST
     }
 
     /// All findings in file order.

@@ -25,6 +25,25 @@ pub(super) fn distance(one: &str, other: &str) -> usize {
     edits(&plain(one), &plain(other))
 }
 
+/// Whether one free word is probably the other one mistyped: at most an edit in four letters, and the parts that number
+/// things (`line-1`, `hall-b`) are the same.
+pub(super) fn alike(one: &str, other: &str) -> bool {
+    let numbers = |word: &str| -> Vec<String> {
+        let parts = word.split(['-', '_']);
+        let tails =
+            parts.map(|part| part.trim_start_matches(|c: char| !c.is_ascii_digit()).to_owned() + one_letter(part));
+        tails.filter(|part| !part.is_empty()).collect()
+    };
+    let edits = distance(one, other);
+    (1..=2).contains(&edits)
+        && 4 * edits <= one.chars().count().max(other.chars().count())
+        && numbers(one) == numbers(other)
+}
+
+fn one_letter(part: &str) -> &str {
+    if part.chars().count() == 1 && !part.starts_with(|c: char| c.is_ascii_digit()) { part } else { "" }
+}
+
 fn plain(word: &str) -> Vec<char> {
     word.chars().take(256).map(|c| if c == '_' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
@@ -81,6 +100,22 @@ mod tests {
         assert_eq!(nearest("", zones), None);
         assert_eq!(nearest("c", ["a", "b"]), None, "one letter for another is no likeness");
         assert_eq!((distance("ab", "ba"), distance("abc", "abc"), distance("", "abc")), (1, 0, 3));
+    }
+
+    #[test]
+    fn free_words_are_alike_only_where_their_numbers_are_the_same() {
+        for (one, other, same) in [
+            ("Operater", "Operator", true),
+            ("lie-1", "line-1", true),
+            ("line-2", "line-1", false),
+            ("Operator2", "Operator", false),
+            ("hall-a", "hall-b", false),
+            ("north", "south", false),
+            ("Operator", "Operator", false),
+            ("Maintainer", "Supervisor", false),
+        ] {
+            assert_eq!(alike(one, other), same, "{one} {other}");
+        }
     }
 
     #[test]

@@ -47,12 +47,15 @@ pub(super) struct Section<'a> {
     table: &'a DeTable<'a>,
     asked: Vec<&'static str>,
     missing: Vec<(&'static str, &'static str)>,
+    required: usize,
+    /// The table that holds it and others of its kind, where it has a name of the plant's own.
+    siblings: Option<&'a DeTable<'a>>,
 }
 
 impl<'a> Section<'a> {
     pub(super) fn root(table: &'a DeTable<'a>) -> Self {
         let name = Text { value: "", at: 0, inside: None };
-        Self { path: String::new(), name, table, asked: Vec::new(), missing: Vec::new() }
+        Self { path: String::new(), name, table, asked: Vec::new(), missing: Vec::new(), required: 0, siblings: None }
     }
 
     /// Where it starts.
@@ -81,6 +84,7 @@ impl<'a> Section<'a> {
 
     /// The key has to be there; `example` shows how it is written.
     pub(super) fn require(&mut self, key: &'static str, example: &'static str) {
+        self.required += 1;
         if !self.table.contains_key(key) {
             self.missing.push((key, example));
         }
@@ -255,7 +259,7 @@ impl<'a> Section<'a> {
                 out.error("wrong-type", &path, value.span().start, message, Some(help));
                 continue;
             };
-            sections.push(Self::below(path, name, span, table, out));
+            sections.push(Section { siblings: Some(tables.table), ..Self::below(path, name, span, table, out) });
         }
         sections
     }
@@ -304,7 +308,15 @@ impl<'a> Section<'a> {
         out: &mut Report<'_>,
     ) -> Section<'a> {
         out.object(&path, span.start);
-        Section { path, name: Text::new(name, span, out), table, asked: Vec::new(), missing: Vec::new() }
+        Section {
+            path,
+            name: Text::new(name, span, out),
+            table,
+            asked: Vec::new(),
+            missing: Vec::new(),
+            required: 0,
+            siblings: None,
+        }
     }
 
     /// Names the keys that nobody asked for and those that are not there. A mistyped required key is said once.
@@ -312,6 +324,10 @@ impl<'a> Section<'a> {
         for (key, value) in self.table {
             let (span, key) = (key.span(), key.get_ref().as_ref());
             if self.asked.contains(&key) {
+                continue;
+            }
+            if out.is_full() {
+                out.error("unknown-key", &self.path, span.start, String::new(), None);
                 continue;
             }
             let near =
@@ -325,10 +341,26 @@ impl<'a> Section<'a> {
             let what = if value.get_ref().is_table() { "table" } else { "key" };
             out.error("unknown-key", &self.path, span.start, format!("unknown {what} `{key}`"), help);
         }
+        if let Some(near) = self.torn() {
+            let keys: Vec<String> = self.missing.iter().map(|(key, _)| format!("`{key}`")).collect();
+            let message = format!("{} are missing in `{}`", keys.join(" and "), self.name.value);
+            let help = Some(format!("are `{}` and `{near}` meant to be one name?", self.name.value));
+            out.error("missing-key", &self.path, self.name.at, message, help);
+            return;
+        }
         for (key, example) in &self.missing {
             let help = Some(format!("for example `{example}`"));
             out.error("missing-key", &self.path, self.name.at, format!("`{key}` is missing"), help);
         }
+    }
+}
+
+impl<'a> Section<'a> {
+    /// A mistyped header tears a table in two. The part that has nothing of what is required has a sibling of like name.
+    fn torn(&self) -> Option<&'a str> {
+        let bare = self.required > 1 && self.missing.len() == self.required;
+        let siblings = self.siblings.filter(|_| bare)?.keys().map(|name| name.get_ref().as_ref());
+        suggest::nearest(self.name.value, siblings.filter(|name| *name != self.name.value))
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn check(policy: &Policy, out: &mut Report<'_>) {
                 let help = Some("the listener alone selects the asset: give each its own address or port".to_owned());
                 out.find("listen-twice", &object, &spot, message, help);
             }
-            if policy.zone_of(at.ip()).is_none() && !has_remote(policy, asset) {
+            if policy.zone_of(at.ip()).is_none() && !has_remote(policy, asset) && out.is_clean("zones") {
                 let message = format!("`{at}` is in no zone, so that no conduit can start there");
                 let zones = policy.zones.values().flat_map(|zone| &zone.networks);
                 let help = Some(format!("the zones' networks are {}", listed(zones)));
@@ -45,7 +45,8 @@ fn has_remote(policy: &Policy, asset: &Asset) -> bool {
 fn address(policy: &Policy, object: &str, asset: &Asset, out: &mut Report<'_>) {
     let Some(zone) = policy.zones.get(&asset.zone) else { return };
     let ip = asset.connect.ip();
-    if !zone.networks.iter().any(|network| network.contains(ip)) {
+    let readable = out.is_clean(&format!("zones.{}", asset.zone));
+    if readable && !zone.networks.iter().any(|network| network.contains(ip)) {
         let message = format!("`{ip}` is outside the networks of zone `{}`", asset.zone);
         let help = Some(format!("its networks are {}", listed(&zone.networks)));
         out.find("asset-address", object, &format!("{object}.connect"), message, help);

@@ -16,14 +16,29 @@ pub(super) fn check(policy: &Policy, out: &mut Report<'_>) {
     }
     for (id, conduit) in &policy.conduits {
         let object = format!("conduits.{id}");
-        if conduit.allow.is_empty() && out.is_readable(&object) {
+        if conduit.allow.is_empty() && out.is_clean(&object) {
             let help = Some(format!("write a `[[{object}.allow]]` table or drop the conduit"));
             out.find("conduit-empty", &object, &object, "no allow rule: nothing can ever pass".to_owned(), help);
         }
+        twice(policy, id, &object, conduit, out);
         match &conduit.from {
             From::Remote(_) => remote(&object, conduit, out),
             From::Zone(_) => local(policy, id, &object, conduit, out),
         }
+    }
+}
+
+/// The rights of two conduits between the same ends add up, but there is one way to treat a refusal or a record.
+fn twice(policy: &Policy, id: &ConduitId, object: &str, conduit: &Conduit, out: &mut Report<'_>) {
+    let settings =
+        |conduit: &Conduit| (conduit.mode, conduit.record, conduit.on_stall, conduit.on_failure, conduit.detail);
+    let same = |other: &Conduit| other.from == conduit.from && other.to == conduit.to;
+    let first = policy.conduits.iter().find(|(_, other)| same(other));
+    if let Some((first, _)) = first.filter(|(first, other)| *first != id && settings(other) != settings(conduit)) {
+        let message =
+            format!("`{first}` has the same ends and other settings: its `mode`, `record` and `on_stall` count");
+        let help = Some("give both the same settings, or make them one conduit".to_owned());
+        out.find("conduit-twice", object, object, message, help);
     }
 }
 

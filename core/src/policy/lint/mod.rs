@@ -29,5 +29,9 @@ pub(super) fn run(policy: &Policy, out: &mut Report<'_>) {
 
 /// Words for a list of names in a message.
 fn listed<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
-    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use crate::policy::model::{
 };
 use crate::policy::report::Report;
 use crate::policy::show::BankWord;
+use crate::policy::suggest;
 
 /// More addresses in one right are worth a second look.
 const BROAD: u32 = 1000;
@@ -103,18 +104,29 @@ impl<'p> One<'p> {
             | Condition::PlantModeIs(_) => return,
         };
         let here = self.policy.subjects.values().filter(|subject| subject.zone == *from);
+        let of = |subject: &'p SubjectEntry| {
+            let attributes = &subject.attributes;
+            if key == "line" { attributes.line.as_deref() } else { attributes.location.as_deref() }
+        };
         let held: BTreeSet<&str> = here
             .filter(|subject| subject.possible_roles().any(|role| self.rule.who.contains(role)))
-            .filter_map(|subject| {
-                let attributes = &subject.attributes;
-                if key == "line" { attributes.line.as_deref() } else { attributes.location.as_deref() }
-            })
+            .filter_map(of)
             .collect();
-        if !held.contains(&**value) {
-            let near = crate::policy::suggest::nearest(value, held.iter().copied());
-            let help = near.map(|near| format!("did you mean `{key} is {near}`?"));
+        if held.contains(&**value) {
+            return;
+        }
+        // A word that nobody has and that looks like one that somebody has, once in the file, is a mistyped one.
+        let all: BTreeSet<&str> = self.policy.subjects.values().filter_map(of).collect();
+        let uses = self.policy.rules().flat_map(|(_, rule)| &rule.when).filter(|other| *other == condition).count();
+        let near =
+            all.iter().find(|known| suggest::alike(value, known)).filter(|_| uses == 1 && !all.contains(&**value));
+        if let Some(near) = near {
+            let message = format!("no declared subject has {key} = `{value}`");
+            let help = Some(format!("did you mean `{key} is {near}`?"));
+            out.find("condition-unlike", self.object, spot, message, help);
+        } else {
             let message = format!("no declared subject of these roles has {key} = `{value}`, only a token can say so");
-            out.find("condition-token-only", self.object, spot, message, help);
+            out.find("condition-token-only", self.object, spot, message, None);
         }
     }
 

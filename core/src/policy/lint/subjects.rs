@@ -54,6 +54,7 @@ pub(super) fn check(policy: &Policy, out: &mut Report<'_>) {
         }
         let Some((address, mac)) = bound(subject) else { continue };
         if let Some(zone) = policy.zones.get(&subject.zone)
+            && out.is_clean(&format!("zones.{}", subject.zone))
             && !zone.networks.iter().any(|network| network.contains(address))
         {
             let message = format!("`{address}` is outside the networks of zone `{}`", subject.zone);

@@ -66,9 +66,7 @@ pub fn check(text: &str) -> Checked {
         read(document.get_ref(), &mut policy, &mut out);
         lint::run(&policy, &mut out);
     } else {
-        for error in &errors {
-            syntax::report(error, &mut out);
-        }
+        syntax::report(&errors, &mut out);
     }
     Checked { policy, findings: out.into_findings() }
 }
@@ -177,9 +175,12 @@ fn unknown<'n>(
     known: impl IntoIterator<Item = &'n str> + Clone,
     out: &mut Report<'_>,
 ) {
-    let help = suggest::help(text.value, known);
+    // The likeness costs time, and a report that is full drops it.
+    let help = if out.is_full() { None } else { suggest::help(text.value, known) };
     out.error(id, object, text.at, format!("there is no {kind} named `{}`", text.value), help);
 }
 
+#[cfg(test)]
+mod mistyped;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::policy::report::Report;
-use crate::policy::suggest::distance;
+use crate::policy::suggest::alike;
 use crate::policy::tree::{Text, check_name};
 
 /// The roles that every plant knows.
@@ -53,10 +53,8 @@ impl<'a> Roles<'a> {
         for one in self.uses.iter().filter(|one| once(one.role.value) && !usual(one.role.value)) {
             // Of two lonely look-alikes the declared one is taken as right, so that one mistake is said once.
             let trusted = counts.iter().filter(|(_, (count, declared))| *count > 1 || (*declared && !one.declares));
-            let others = USUAL.iter().chain(trusted.map(|(role, _)| role)).filter(|role| **role != one.role.value);
-            let near = others.map(|role| (distance(one.role.value, role), *role)).min();
-            if let Some((edits, near)) = near.filter(|(edits, near)| *edits <= 2 && near.len() >= 4 * edits.max(&1)) {
-                debug_assert!(edits <= 2);
+            let mut others = USUAL.iter().chain(trusted.map(|(role, _)| role));
+            if let Some(near) = others.find(|role| alike(one.role.value, role)) {
                 let message = format!("nobody else in this file is `{}`", one.role.value);
                 let help = format!("did you mean `{near}`?");
                 out.error("role-unknown", &one.object, one.role.at, message, Some(help));

@@ -9,6 +9,7 @@ use crate::identity::{Attributes, Mac};
 use crate::moment::UnixMs;
 use crate::policy::model::{GrantTerms, SubjectEntry, SubjectProof};
 use crate::policy::report::Report;
+use crate::policy::suggest;
 use crate::policy::tree::{Section, Text};
 use crate::policy::words::Wrong;
 
@@ -134,8 +135,13 @@ fn attributes(mut section: Section<'_>, names: &Names<'_>, out: &mut Report<'_>)
     if let Some(shift) = shift.filter(|shift| !names.shifts.contains(shift.value)) {
         unknown("shift-unknown", &section.path, "shift", &shift, names.shifts.iter().copied(), out);
     }
+    let mode = section.text("plant mode", out);
+    if let Some(mode) = mode.filter(|mode| suggest::alike(mode.value, "maintenance")) {
+        let help = Some("did you mean `maintenance`?".to_owned());
+        out.error("word", &section.path, mode.at, format!("no condition asks for plant mode `{}`", mode.value), help);
+    }
     let attributes = Attributes {
-        plant_mode: shared(section.text("plant mode", out)),
+        plant_mode: shared(mode),
         work_order: section.flag("work order", out),
         second_factor: section.flag("second factor", out),
         line: shared(section.text("line", out)),
