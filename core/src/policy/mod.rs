@@ -6,6 +6,7 @@
 pub mod ask;
 pub mod batch;
 pub mod conditions;
+pub mod diff;
 pub mod explain;
 pub mod lint;
 mod load;

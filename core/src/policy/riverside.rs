@@ -8,6 +8,7 @@ use super::Policy;
 use crate::digest::Sha256;
 use crate::identity::{Attributes, Evidence, Grant, Proof, Registry};
 use crate::moment::{BootMs, ClockTrust, Moment, RanMs, UnixMs};
+use crate::names::Role;
 use crate::world::World;
 
 pub(crate) const FILLER: &str = "10.10.9.20:502";
@@ -97,5 +98,11 @@ pub(crate) fn panel(listener: &str, grant: Option<(&str, &str)>) -> Evidence {
             Grant { id: "g-1".into(), subject: "old-panel".into(), by: by.into(), ends: at(ends).wall, ends_ran: None };
         evidence.proofs.push(Proof::SessionGrant { grant: Arc::new(grant) });
     }
+    evidence
+}
+pub(crate) fn certificate(listener: &str, subject: &str, role: Option<&str>) -> Evidence {
+    let mut evidence = evidence(listener, "10.10.9.99", None);
+    let role = role.map(Role::from);
+    evidence.proofs.push(Proof::Certificate { spki: key_of(subject), role, not_after: UnixMs(i64::MAX) });
     evidence
 }

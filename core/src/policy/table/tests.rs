@@ -1,5 +1,7 @@
 //! The table in small: one right at a time.
 
+mod day;
+
 use crate::decision::{Decision, Keep, Reason};
 use crate::identity::Evidence;
 use crate::moment::Moment;
