@@ -1,11 +1,53 @@
 //! Opens the control socket and hands it to the local door.
 
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::Gateway;
 use super::run::RunError;
+use super::{Gateway, Listeners};
 use crate::config;
+use crate::doors::local::{self, Admit, Unbound};
+use crate::service::commands::{About, Desk, ListenerLine, Premises};
 
-pub(super) fn open(_gateway: &Arc<Gateway>, _settings: &config::Settings) -> Result<(), RunError> {
-    Ok(())
+/// What the desk cannot know: sockets and files.
+#[derive(Debug)]
+struct Rooms {
+    listeners: Arc<Listeners>,
+    active: PathBuf,
+}
+
+impl Premises for Rooms {
+    fn listeners(&self) -> Vec<ListenerLine> {
+        let states = self.listeners.states().into_iter();
+        states.map(|(at, state)| ListenerLine { at, asset: state.asset, trouble: state.trouble }).collect()
+    }
+
+    fn keep_policy(&self, text: &str) -> io::Result<()> {
+        let aside = self.active.with_extension("new");
+        let mut file = File::create(&aside)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&aside, &self.active)?;
+        self.active.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    }
+}
+
+/// Opens the desk and its door. The desk is where every order comes in, whatever brings it.
+pub(super) fn open(gateway: &Gateway, settings: &config::Settings, about: About) -> Result<Arc<Desk>, RunError> {
+    let admit = Admit::read(rustix::process::geteuid().as_raw(), settings.local.group.as_deref());
+    if let (Some(group), None) = (&settings.local.group, admit.group()) {
+        tracing::warn!(%group, "there is no such group: root and this user alone may give orders");
+    }
+    let door = local::bind(&settings.socket, &admit).map_err(|error| socket_error(&error, settings))?;
+    let rooms = Rooms { listeners: Arc::clone(&gateway.listeners), active: settings.active_policy() };
+    let desk = Desk::new(Arc::clone(&gateway.house), about, Arc::new(rooms));
+    let tasks = gateway.house.tasks.clone();
+    gateway.house.tasks.spawn(local::serve(tasks, Arc::<Desk>::clone(&desk), admit, door));
+    Ok(desk)
+}
+
+fn socket_error(error: &Unbound, settings: &config::Settings) -> RunError {
+    RunError::Socket { path: settings.socket.display().to_string(), cause: io::Error::other(error.to_string()) }
 }

@@ -15,7 +15,8 @@ use crate::entropy::MachineEntropy;
 use crate::net::machine::Machine;
 use crate::ports::clock::MachineClock;
 use crate::ports::disk::{FileDisk, FileMedium, MediumError};
-use crate::ports::keys::{KeyError, SoftwareKey};
+use crate::ports::keys::{KeyError, Keys as _, SoftwareKey};
+use crate::service::commands::{About, By, Carry as _, Command, Desk};
 use crate::tasks::{Tasks, Writers};
 use crate::telemetry::Fault;
 
@@ -76,8 +77,9 @@ async fn serve(settings: &config::Settings) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Machine)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Machine)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Machine)?;
-    let gateway = Arc::new(open(settings).await?);
-    local::open(&gateway, settings)?;
+    let (gateway, about) = open(settings).await?;
+    let gateway = Arc::new(gateway);
+    let desk = local::open(&gateway, settings, about)?;
     notify(&[NotifyState::Ready]);
     let (hash, sessions) = (gateway.house.world.current().policy.hash.short(), gateway.listeners.states().len());
     tracing::info!(policy = %hash, listeners = sessions, "ready");
@@ -87,7 +89,7 @@ async fn serve(settings: &config::Settings) -> Result<(), RunError> {
             biased;
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(&gateway, settings).await,
+            _ = hangup.recv() => reload(&desk, settings).await,
         }
     }
     notify(&[NotifyState::Stopping]);
@@ -97,7 +99,7 @@ async fn serve(settings: &config::Settings) -> Result<(), RunError> {
     Ok(())
 }
 
-async fn open(settings: &config::Settings) -> Result<Gateway, RunError> {
+async fn open(settings: &config::Settings) -> Result<(Gateway, About), RunError> {
     let state = |path: &std::path::Path| {
         let path = path.display().to_string();
         move |cause| RunError::State { path, cause }
@@ -107,8 +109,16 @@ async fn open(settings: &config::Settings) -> Result<Gateway, RunError> {
     let folder = settings.journal_folder();
     let disk = FileDisk::open(&folder).map_err(state(&folder))?;
     let (medium, restored) = FileMedium::open(&settings.store_file())?;
-    let keys = SoftwareKey::load(&settings.keys_folder())?;
-    tracing::warn!(key = %crate::ports::keys::Keys::id(&keys), "identity is a SOFTWARE key: whoever copies the disk copies it");
+    let keys = SoftwareKey::load(&settings.checkpoint_key())?;
+    tracing::warn!(key = %keys.id(), "identity is a SOFTWARE key: whoever copies the disk copies it");
+    let restored = restored.map(|restored| restored.to_string());
+    let about = About {
+        site: std::fs::read_to_string(settings.site_file()).ok().map(|site| site.trim().to_owned()),
+        journal_max: settings.journal.max,
+        key: keys.id(),
+        software_key: keys.is_software(),
+        store_trouble: restored.clone(),
+    };
     let ports = Ports {
         net: Arc::new(Machine),
         clock: Arc::new(MachineClock::start()),
@@ -118,7 +128,7 @@ async fn open(settings: &config::Settings) -> Result<Gateway, RunError> {
         disk: Box::new(disk),
         medium: Box::new(medium),
         keys: Arc::new(keys),
-        restored: restored.map(|restored| restored.to_string()),
+        restored,
     };
     let settings = Settings {
         policy,
@@ -126,11 +136,11 @@ async fn open(settings: &config::Settings) -> Result<Gateway, RunError> {
         journal_max: settings.journal.max,
         fault: Fault::None,
     };
-    Ok(start(ports, settings).await?)
+    Ok((start(ports, settings).await?, about))
 }
 
 /// Re-reads the policy's source, if the configuration names one. A policy that does not load changes nothing.
-async fn reload(gateway: &Gateway, settings: &config::Settings) {
+async fn reload(desk: &Arc<Desk>, settings: &config::Settings) {
     let Some(file) = &settings.policy else {
         tracing::warn!("SIGHUP, but the configuration names no `policy` file; use `bulkhead policy activate FILE`");
         return;
@@ -142,11 +152,10 @@ async fn reload(gateway: &Gateway, settings: &config::Settings) {
             return;
         }
     };
-    match gateway.house.orders.activate(text, &gateway.house.tasks).await {
-        Ok(done) => tracing::info!(from = %done.from.short(), to = %done.to.short(), "policy activated"),
-        Err(error) => {
-            tracing::error!(file = %file.display(), %error, "the running policy stays; see `bulkhead check FILE`")
-        }
+    let order = Command::PolicyActivate { name: file.display().to_string(), text };
+    if let Err(refusal) = Arc::clone(desk).carry(order, By::Signal).await {
+        let problems = refusal.problems.join("; ");
+        tracing::error!(file = %file.display(), %refusal, %problems, "the running policy stays; see `bulkhead check FILE`");
     }
 }
 

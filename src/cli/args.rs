@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bulkhead_core::moment::ClockTrust;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit;
@@ -132,6 +133,12 @@ pub(super) struct Explain {
     /// When: HH:MM (today), or a date and time such as 2026-11-24T03:10; now unless set
     #[arg(long, value_name = "TIME", requires = "subject")]
     pub(super) at: Option<String>,
+    /// What the clock is worth then
+    #[arg(long, value_name = "TRUST", default_value = "proven", requires = "subject")]
+    pub(super) clock: Clock,
+    /// For a panel: the role that opened a grant on it
+    #[arg(long, value_name = "ROLE", requires = "subject")]
+    pub(super) grant: Option<String>,
     /// The policy to ask; the one in force unless set
     #[arg(long, value_name = "FILE")]
     pub(super) policy: Option<PathBuf>,
@@ -141,6 +148,25 @@ pub(super) struct Explain {
     /// One record of the journal
     #[arg(long, value_name = "SEQ")]
     pub(super) record: Option<u64>,
+}
+
+/// What the clock is worth.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum Clock {
+    Proven,
+    Floor,
+    Doubtful,
+}
+
+impl Clock {
+    /// In the words of a decision.
+    pub(super) const fn trust(self) -> ClockTrust {
+        match self {
+            Self::Proven => ClockTrust::Proven,
+            Self::Floor => ClockTrust::Floor,
+            Self::Doubtful => ClockTrust::Doubtful,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

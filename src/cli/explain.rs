@@ -1,13 +1,20 @@
 //! `explain`: why something would be allowed or refused (from a policy), or why it was (from the journal).
 
 use std::path::Path;
+use std::sync::Arc;
 
+use bulkhead_core::decision::Effect;
+use bulkhead_core::identity::Attributes;
 use bulkhead_core::journal::record::{Event, Outcome, Seq};
+use bulkhead_core::moment::{BootMs, Moment, RanMs};
+use bulkhead_core::names::Role;
+use bulkhead_core::policy::explain::{Who, question};
+use bulkhead_core::world::World;
 use serde::Serialize;
 
 use super::args::Explain;
 use super::journal::{Found, each, newest, segments};
-use super::{Answer, Context, Exit, Failure, files, words};
+use super::{Answer, Context, Exit, Failure, files, when, words};
 
 /// The most decisions that `--last` tells.
 const MOST: usize = 1_000;
@@ -102,6 +109,36 @@ fn outcomes(wanted: &[Seq], folder: &Path) -> Result<Vec<(Seq, Outcome, bool)>, 
     Ok(outcomes)
 }
 
-fn asked(_arguments: &Explain, _context: &mut Context<'_>) -> Answer {
-    Err(Failure::internal("not built yet", "explain --last").into())
+/// Asks a policy file, or the last known good one. Lives (who is revoked) are the daemon's to know: `explain` says so.
+fn asked(arguments: &Explain, context: &mut Context<'_>) -> Answer {
+    let (Some(subject), Some(asset), Some(words)) = (&arguments.subject, &arguments.asset, &arguments.words) else {
+        return Err(Failure::usage("who asks for what is missing", "explain --as SUBJECT --on ASSET --do WORDS").into());
+    };
+    let file = match &arguments.policy {
+        Some(file) => file.clone(),
+        None => files::active_policy(&files::settings(&context.config)?)?,
+    };
+    let (_, loaded) = files::policy(&file)?;
+    let zone = loaded.policy.plant.timezone.clone();
+    let wall = match &arguments.at {
+        Some(text) => when::parse(text, when::now(), &zone).ok_or_else(|| {
+            Failure::usage(format!("`{text}` is no time"), "write 03:10, \"03:10 yesterday\" or 2026-11-24T03:10")
+        })?,
+        None => when::now(),
+    };
+    let now = Moment { wall, boot: BootMs(0), ran: RanMs(0), trust: arguments.clock.trust() };
+    let world = World {
+        generation: 0,
+        policy: Arc::new(loaded.policy),
+        registry: Arc::default(),
+        facts: Attributes::default(),
+    };
+    let (subject, asset, grant) =
+        (subject.as_str().into(), asset.as_str().into(), arguments.grant.as_deref().map(Role::from));
+    let who = Who { subject: &subject, grant: grant.as_ref() };
+    let explained = question(&world, who, &asset, words, now)
+        .map_err(|error| Failure::usage(error, format!("the names stand in {}", file.display())))?;
+    context.out.value(&explained)?;
+    context.out.line(explained.to_string().trim_end())?;
+    Ok(if explained.effect == Effect::Allow { Exit::Ok } else { Exit::No })
 }

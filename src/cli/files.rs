@@ -63,6 +63,18 @@ pub(super) fn policy(file: &Path) -> Result<(String, Loaded), Failure> {
     }
 }
 
+/// The last known good policy of the state folder.
+pub(super) fn active_policy(settings: &Settings) -> Result<PathBuf, Failure> {
+    let file = settings.active_policy();
+    if file.is_file() {
+        return Ok(file);
+    }
+    Err(Failure::config(
+        format!("no policy is in force: {} does not exist", file.display()),
+        "name one: --policy FILE; or make the gateway: bulkhead init --policy FILE",
+    ))
+}
+
 /// `FILE:LINE:COLUMN: message [id] in object; help`, a line each.
 pub(super) fn problem_lines(file: &Path, problems: &[Problem]) -> Vec<String> {
     problems.iter().map(|problem| format!("{}:{problem}", file.display())).collect()

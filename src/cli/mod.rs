@@ -3,15 +3,18 @@
 
 mod args;
 mod check;
+mod client;
 mod exit;
 mod explain;
 mod failure;
 mod files;
 mod init;
 mod journal;
+mod orders;
 mod out;
 mod policy;
 mod run;
+mod status;
 mod when;
 mod words;
 
@@ -89,14 +92,20 @@ fn reader_gone(error: &anyhow::Error) -> bool {
 fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
     match verb {
         Verb::Init(arguments) => init::run(&arguments, context),
+        Verb::Run => run::run(context),
         Verb::Check(arguments) => check::run(&arguments, context),
+        Verb::Doctor => Err(Failure::internal("not built yet", "wait").into()),
+        Verb::Status => status::run(context),
         Verb::Explain(arguments) => explain::run(&arguments, context),
+        Verb::Observe(arguments) => orders::observe(&arguments, context),
+        Verb::Enforce(arguments) => orders::enforce(&arguments, context),
         Verb::Policy(args::Policy::Lint(arguments)) => policy::lint(&arguments.file, context),
+        Verb::Policy(args::Policy::Diff(arguments)) => policy::diff(&arguments, context),
+        Verb::Policy(args::Policy::Decide(arguments)) => policy::decide(&arguments.file, context),
+        Verb::Policy(args::Policy::Activate(arguments)) => orders::activate(&arguments.file, context),
+        Verb::Subject(args::Subject::List) => orders::subjects(context),
+        Verb::Subject(args::Subject::Revoke(arguments)) => orders::revoke(&arguments, context),
         Verb::Journal(args::Journal::Verify(arguments)) => journal::verify(arguments, context),
         Verb::Journal(args::Journal::Show(arguments)) => journal::show(arguments, context),
-        Verb::Run => run::run(context),
-        Verb::Doctor | Verb::Status | Verb::Observe(_) | Verb::Enforce(_) | Verb::Policy(_) | Verb::Subject(_) => {
-            Err(Failure::internal("not built yet", "wait").into())
-        }
     }
 }

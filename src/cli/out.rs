@@ -56,7 +56,7 @@ impl<'a> Out<'a> {
 }
 
 /// Left-aligned columns, two spaces between them, no trailing space. The first row may be a heading.
-pub fn table(rows: &[Vec<String>]) -> Vec<String> {
+pub(super) fn table(rows: &[Vec<String>]) -> Vec<String> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
         |column| rows.iter().filter_map(|row: &Vec<String>| row.get(column)).map(|c: &String| c.chars().count()).max();

@@ -255,7 +255,7 @@ impl Gate {
                 }
             },
         };
-        self.shared.tally.allow();
+        self.shared.tally.allow(footing.standing.table.conduit());
         let hold = decision.keep == Keep::Before && receipt.open.is_some() && !receipt.is_late();
         let permit = Permit {
             request,
@@ -353,6 +353,7 @@ impl Gate {
         now: Moment,
     ) -> Denial {
         let reason = decision.reason.unwrap_or(Reason::NoRule);
+        self.shared.tally.refuse(footing.standing.table.conduit(), reason);
         let who = name_of(footing.standing.subject.as_ref().map(|subject| &subject.id), session.peer());
         if self.shared.count_denial(&who, footing.standing.table.asset(), reason, now) {
             self.shared.say(super::records::decision(&self.shared, session, footing, request, decision, now), now);
@@ -413,7 +414,7 @@ impl Gate {
             self.deny(session, &footing, request, &decision, now);
             return;
         }
-        self.shared.tally.allow();
+        self.shared.tally.allow(footing.standing.table.conduit());
         // `observe` never waits for the disk: a record that finds no place is counted as lost by the journal.
         if decision.keep != Keep::Count
             && let Ok(mut receipt) =

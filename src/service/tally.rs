@@ -2,13 +2,14 @@
 //! So a flood fills neither the journal nor memory, and the counters stay exact.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use bulkhead_core::decision::Reason;
+use bulkhead_core::decision::{Class, Reason};
 use bulkhead_core::journal::record::Event;
 use bulkhead_core::moment::BootMs;
-use bulkhead_core::names::AssetId;
+use bulkhead_core::names::{AssetId, ConduitId};
+use bulkhead_core::policy::table::ConduitSettings;
 use serde::{Deserialize, Serialize};
 
 /// Records of one kind a minute.
@@ -35,6 +36,23 @@ pub struct Tally {
     alarms: AtomicU64,
     denied: [AtomicU64; Reason::ALL.len()],
     minute: Mutex<Minute>,
+    /// Somebody follows a conduit: without this every frame would look into the map.
+    followed: AtomicBool,
+    conduits: RwLock<BTreeMap<ConduitId, Arc<ConduitCount>>>,
+}
+
+/// Requests of one conduit since somebody began to follow it.
+#[derive(Debug, Default)]
+pub(crate) struct ConduitCount {
+    allowed: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl ConduitCount {
+    /// Requests allowed, and those refused for another reason than a device that is away or a subject that was revoked.
+    pub(crate) fn read(&self) -> (u64, u64) {
+        (self.allowed.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
+    }
 }
 
 /// The counters at one moment.
@@ -60,8 +78,43 @@ impl Counters {
 }
 
 impl Tally {
-    pub(crate) fn allow(&self) {
+    pub(crate) fn allow(&self, conduit: Option<&ConduitSettings>) {
         self.allowed.fetch_add(1, Ordering::Relaxed);
+        self.on(conduit, |count| &count.allowed);
+    }
+
+    /// Counts a refusal for whoever follows its conduit. A device that is away, or a subject that was revoked, would be so in
+    /// `observe` too: neither speaks against enforcing.
+    pub(crate) fn refuse(&self, conduit: Option<&ConduitSettings>, reason: Reason) {
+        if reason.class() != Class::Unavailable && reason != Reason::Revoked {
+            self.on(conduit, |count| &count.refused);
+        }
+    }
+
+    fn on(&self, conduit: Option<&ConduitSettings>, which: impl Fn(&ConduitCount) -> &AtomicU64) {
+        if !self.followed.load(Ordering::Relaxed) {
+            return;
+        }
+        let conduits = self.conduits.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = conduit.and_then(|conduit| conduits.get(&conduit.id)) {
+            which(count).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a conduit's requests from now on. Who followed it before keeps a count that stands still.
+    pub(crate) fn follow(&self, conduit: &ConduitId) -> Arc<ConduitCount> {
+        let count = Arc::new(ConduitCount::default());
+        let mut conduits = self.conduits.write().unwrap_or_else(PoisonError::into_inner);
+        conduits.insert(conduit.clone(), Arc::clone(&count));
+        self.followed.store(true, Ordering::Relaxed);
+        count
+    }
+
+    /// Nobody follows it any more.
+    pub(crate) fn unfollow(&self, conduit: &ConduitId) {
+        let mut conduits = self.conduits.write().unwrap_or_else(PoisonError::into_inner);
+        conduits.remove(conduit);
+        self.followed.store(!conduits.is_empty(), Ordering::Relaxed);
     }
 
     pub(crate) fn repeat(&self) {
@@ -136,6 +189,32 @@ mod tests {
         let [Event::Denied { who, count: 4_990, .. }] = over.as_slice() else { panic!("{over:?}") };
         assert_eq!(who, "10.0.0.9");
         assert_eq!(tally.counters().denied[&Reason::NoRule], 5_001);
+    }
+
+    #[test]
+    fn a_followed_conduit_counts_its_own_requests_and_no_others() {
+        let tally = Tally::default();
+        let settings = |id: &str| ConduitSettings {
+            id: id.into(),
+            mode: bulkhead_core::policy::model::Mode::Enforce,
+            record: bulkhead_core::policy::model::RecordKind::Durable,
+            on_stall: bulkhead_core::policy::model::OnStall::Deny,
+            detail: bulkhead_core::policy::model::Detail::Writes,
+        };
+        let (one, other) = (settings("one"), settings("other"));
+        tally.allow(Some(&one));
+        let count = tally.follow(&one.id);
+        for conduit in [Some(&one), Some(&other), None] {
+            tally.allow(conduit);
+            tally.refuse(conduit, Reason::NoRule);
+            tally.refuse(conduit, Reason::AssetDown);
+            tally.refuse(conduit, Reason::Revoked);
+        }
+        assert_eq!(count.read(), (1, 1));
+        tally.unfollow(&one.id);
+        tally.allow(Some(&one));
+        assert_eq!(count.read(), (1, 1));
+        assert_eq!(tally.counters().allowed, 5);
     }
 
     #[test]

@@ -90,10 +90,29 @@ fn a_wrong_command_line_is_usage_and_help_is_not() {
         assert_eq!(said.code, Some(64), "{arguments:?} {said:?}");
         assert!(said.out.is_empty() && !said.err.is_empty(), "{arguments:?} {said:?}");
     }
-    for verb in ["init", "run", "check", "doctor", "status", "explain", "observe", "enforce"] {
-        let said = plant.run(&[verb, "--help"]);
+    for verb in [
+        "init",
+        "run",
+        "check",
+        "doctor",
+        "status",
+        "explain",
+        "observe",
+        "enforce",
+        "policy lint",
+        "policy diff",
+        "policy decide",
+        "policy activate",
+        "subject list",
+        "subject revoke",
+        "journal verify",
+        "journal show",
+    ] {
+        let words: Vec<&str> = verb.split(' ').chain(["--help"]).collect();
+        let said = plant.run(&words);
         assert_eq!(said.code, Some(0), "{said:?}");
         assert!(said.out.contains("Exit codes: 0 yes or done"), "{verb}: {}", said.out);
+        assert!(said.out.contains("Example") || verb == "init", "{verb}: {}", said.out);
     }
 }
 
@@ -220,6 +239,31 @@ fn a_journal_that_is_not_there_is_told_with_the_next_step() {
         assert_eq!(said.code, Some(78), "{said:?}");
         assert!(said.err.contains("cannot be read") && said.err.contains(next), "{said:?}");
     }
+}
+
+#[test]
+fn every_online_verb_says_that_the_daemon_does_not_run_and_how_to_start_it() {
+    let plant = Plant::new();
+    let file = plant.path("p.toml");
+    fs::write(&file, "").unwrap();
+    for arguments in [
+        &["status"][..],
+        &["observe", "x"],
+        &["enforce", "x", "--watch", "10m"],
+        &["subject", "list"],
+        &["subject", "revoke", "x"],
+        &["policy", "activate", "p.toml"],
+    ] {
+        plant.run(arguments).is(
+            1,
+            "",
+            "bulkhead: the daemon does not run: nobody answers at c.sock\n  \
+             next: start it: systemctl start bulkhead, or in the foreground: bulkhead --config bulkhead.toml run\n",
+        );
+    }
+    let said = plant.run(&["enforce", "x", "--watch", "10"]);
+    assert_eq!(said.code, Some(64), "{said:?}");
+    assert!(said.err.contains("such as --watch 10m"), "{said:?}");
 }
 
 #[test]

@@ -7,7 +7,6 @@
 mod peer;
 mod socket;
 
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +16,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
-use crate::net::Later;
-use crate::service::commands::{Answer, By, Command, MAX_LINE, Order, Refusal, RefusalKind, Reply, VERSION};
+use crate::service::commands::{Answer, By, Carry, Command, MAX_LINE, Order, Refusal, RefusalKind, Reply, VERSION};
 use crate::tasks::Tasks;
 
 pub use peer::Admit;
@@ -32,12 +30,6 @@ pub const LINE_WITHIN: Duration = Duration::from_secs(5);
 pub const ORDER_WITHIN: Duration = Duration::from_mins(1);
 /// A pause after an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Carries orders out. An implementation journals first, then changes, then answers.
-pub trait Carry: fmt::Debug + Send + Sync {
-    /// Carries out one order. The future is run to its end, whether anybody waits for the answer or not.
-    fn carry(self: Arc<Self>, order: Command, by: By) -> Later<'static, Result<Answer, Refusal>>;
-}
 
 /// Serves the command line until the task ends.
 pub async fn serve(tasks: Tasks, orders: Arc<dyn Carry>, admit: Admit, door: Door) {

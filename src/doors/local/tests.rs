@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::AsyncReadExt as _;
 
 use super::*;
+use crate::net::Later;
 
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 

@@ -83,6 +83,12 @@ pub struct Status {
     pub assets: Vec<AssetLine>,
     /// Open connections.
     pub sessions: u64,
+    /// Requests allowed since the start.
+    pub allowed: u64,
+    /// Requests refused since the start; in `observe`, those that enforce would refuse.
+    pub refused: u64,
+    /// What identity rests on here, honestly.
+    pub identity: String,
     /// Subjects that may not act, with their life.
     pub revoked: Vec<(SubjectId, Life)>,
     /// The journal.
@@ -139,10 +145,6 @@ pub struct ConduitLine {
     pub watch: Option<u64>,
     /// Whether anything listens for it: remote conduits have no door yet.
     pub served: bool,
-    /// Requests allowed since the start.
-    pub allowed: u64,
-    /// Requests refused since the start; in `observe`, those that enforce would refuse.
-    pub refused: u64,
     /// Records survive a power cut (`durable`), or 50 ms may be lost (`written`).
     pub record: String,
 }

@@ -2,14 +2,19 @@
 //! and signed commands will reach the same one. Shapes only: `run` carries them out.
 
 mod answer;
+mod run;
+mod watch;
 
 use bulkhead_core::names::{AssetId, ConduitId, SubjectId};
 use serde::{Deserialize, Serialize};
+
+use crate::net::Later;
 
 pub use answer::{
     Answer, AssetLine, AssetState, ClockLine, ConduitLine, Explained, JournalLine, KeysLine, ListenerLine, PolicyLine,
     Status, StoreLine, SubjectLine,
 };
+pub use run::{About, Desk, Premises};
 
 /// The version of the shapes below. A gateway and a command line that differ say so instead of guessing.
 pub const VERSION: u16 = 1;
@@ -136,6 +141,8 @@ impl Refusal {
 pub enum By {
     /// A user of this machine, by the kernel's word.
     Uid(u32),
+    /// A signal to the daemon.
+    Signal,
     /// The watcher of `enforce --watch`.
     Watch,
 }
@@ -144,7 +151,14 @@ impl std::fmt::Display for By {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Uid(uid) => write!(f, "uid {uid}"),
+            Self::Signal => f.write_str("signal"),
             Self::Watch => f.write_str("watch"),
         }
     }
+}
+
+/// Carries orders out. An implementation journals first, then changes, then answers.
+pub trait Carry: std::fmt::Debug + Send + Sync {
+    /// Carries out one order. The future is run to its end, whether anybody waits for the answer or not.
+    fn carry(self: std::sync::Arc<Self>, order: Command, by: By) -> Later<'static, Result<Answer, Refusal>>;
 }

@@ -1,0 +1,316 @@
+//! Carrying orders out. The services journal first, then change, then answer; here their results become answers for people.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use bulkhead_core::decision::Effect;
+use bulkhead_core::identity::{Assurance, Life};
+use bulkhead_core::names::{AssetId, ConduitId, SubjectId};
+use bulkhead_core::policy::explain::{Who, question};
+use bulkhead_core::policy::model::{From, Mode, RecordKind, SubjectEntry, SubjectProof};
+use bulkhead_core::policy::{Finding, Problem, Severity};
+
+use super::watch::{self, Watch};
+use super::{
+    Answer, AssetLine, AssetState, By, Carry, ClockLine, Command, ConduitLine, Explained, JournalLine, KeysLine,
+    ListenerLine, PolicyLine, Refusal, RefusalKind, Status, StoreLine, SubjectLine, WATCH,
+};
+use crate::net::Later;
+use crate::service::House;
+use crate::service::orders::OrderError;
+
+/// Problems and warnings in one answer.
+const LINES: usize = 100;
+
+/// What only the composition root knows.
+pub trait Premises: fmt::Debug + Send + Sync {
+    /// Every address that the policy wants, and why one does not listen.
+    fn listeners(&self) -> Vec<ListenerLine>;
+
+    /// Keeps the text of a policy that is in force where the next start and the offline verbs find it.
+    fn keep_policy(&self, text: &str) -> io::Result<()>;
+}
+
+/// What does not change in one life.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// The site's name.
+    pub site: Option<String>,
+    /// The most bytes of journal.
+    pub journal_max: u64,
+    /// The checkpoint key's id.
+    pub key: String,
+    /// Its private half lies in a file.
+    pub software_key: bool,
+    /// What happened to the store at the start.
+    pub store_trouble: Option<String>,
+}
+
+/// Where orders come in.
+#[derive(Debug)]
+pub struct Desk {
+    pub(super) house: Arc<House>,
+    about: About,
+    premises: Arc<dyn Premises>,
+    pub(super) watches: Mutex<BTreeMap<ConduitId, Watch>>,
+}
+
+impl Carry for Desk {
+    fn carry(self: Arc<Self>, order: Command, by: By) -> Later<'static, Result<Answer, Refusal>> {
+        Box::pin(async move {
+            match order {
+                Command::Status => Ok(Answer::Status(Box::new(self.status()))),
+                Command::SubjectList => Ok(Answer::Subjects(self.subjects())),
+                Command::SubjectRevoke { subject } => self.revoke(subject, by).await,
+                Command::Observe { conduit } => {
+                    watch::end(&self, &conduit);
+                    self.set_mode(conduit, Mode::Observe, None, by).await
+                }
+                Command::Enforce { conduit, watch } => self.enforce(conduit, watch, by).await,
+                Command::PolicyActivate { name, text } => self.activate(name, text).await,
+                Command::ExplainLive { subject, asset, words } => self.explain(&subject, &asset, &words),
+            }
+        })
+    }
+}
+
+impl Desk {
+    /// A desk in a house.
+    pub fn new(house: Arc<House>, about: About, premises: Arc<dyn Premises>) -> Arc<Self> {
+        Arc::new(Self { house, about, premises, watches: Mutex::default() })
+    }
+
+    async fn revoke(&self, subject: SubjectId, by: By) -> Result<Answer, Refusal> {
+        let done = self.house.orders.revoke(&subject, &by.to_string()).await.map_err(refused)?;
+        tracing::info!(%subject, %by, cut = done.sessions, "revoked");
+        Ok(Answer::Revoked { subject, cut: done.sessions, seq: done.seq })
+    }
+
+    async fn enforce(self: &Arc<Self>, conduit: ConduitId, seconds: Option<u64>, by: By) -> Result<Answer, Refusal> {
+        if let Some(seconds) = seconds.filter(|seconds| !WATCH.contains(seconds)) {
+            let cause = format!("{seconds} s are no time to watch");
+            return Err(Refusal::new(
+                RefusalKind::Refused,
+                cause,
+                format!("from {} to {} s", WATCH.start(), WATCH.end()),
+            ));
+        }
+        watch::end(self, &conduit);
+        let answer = self.set_mode(conduit.clone(), Mode::Enforce, seconds, by).await?;
+        if let Some(seconds) = seconds {
+            watch::start(self, conduit, seconds);
+        }
+        Ok(answer)
+    }
+
+    pub(super) async fn set_mode(
+        &self,
+        conduit: ConduitId,
+        mode: Mode,
+        watch: Option<u64>,
+        by: By,
+    ) -> Result<Answer, Refusal> {
+        self.house.orders.set_mode(&conduit, mode, &by.to_string()).await.map_err(refused)?;
+        tracing::info!(%conduit, ?mode, %by, "mode set");
+        Ok(Answer::Mode { conduit, mode, watch })
+    }
+
+    async fn activate(&self, name: String, text: String) -> Result<Answer, Refusal> {
+        let done = self.house.orders.activate(text.clone(), &self.house.tasks).await.map_err(refused)?;
+        if let Err(error) = self.premises.keep_policy(&text) {
+            // In force and in the store: only the copy for people and for offline verbs is behind.
+            tracing::error!(%error, "the copy of the active policy could not be written");
+        }
+        tracing::info!(%name, from = %done.from.short(), to = %done.to.short(), "policy activated");
+        let is_loud =
+            |finding: &&Finding| finding.severity >= Severity::Warning && finding.severity != Severity::Accepted;
+        let warnings = done.findings.iter().filter(is_loud).take(LINES).map(|finding| finding.problem.to_string());
+        let generation = self.house.world.generation();
+        Ok(Answer::Activated { from: done.from, to: done.to, generation, warnings: warnings.collect() })
+    }
+
+    fn explain(&self, subject: &SubjectId, asset: &AssetId, words: &str) -> Result<Answer, Refusal> {
+        let who = Who { subject, grant: None };
+        let world = Arc::clone(&self.house.world.current().world);
+        let explained = question(&world, who, asset, words, self.house.time.now()).map_err(|error| {
+            let next = "see the names: bulkhead subject list, bulkhead status";
+            Refusal::new(RefusalKind::Refused, error.to_string(), next)
+        })?;
+        let allowed = explained.effect == Effect::Allow;
+        let lines = explained.to_string().lines().map(str::to_owned).collect();
+        Ok(Answer::Explained(Explained { allowed, lines }))
+    }
+
+    fn subjects(&self) -> Vec<SubjectLine> {
+        let world = self.house.world.current();
+        let mut connected: BTreeMap<SubjectId, u32> = BTreeMap::new();
+        for subject in self.house.sessions.all().iter().filter_map(|session| session.subject()) {
+            *connected.entry(subject).or_default() += 1;
+        }
+        let life = |id: &SubjectId| world.registry.life(id);
+        let sessions = |id: &SubjectId| connected.get(id).copied().unwrap_or_default();
+        let of_policy = world.policy.subjects.iter().map(|(id, entry)| SubjectLine {
+            subject: id.clone(),
+            zone: Some(entry.zone.clone()),
+            proof: proof(entry).to_owned(),
+            assurance: worth(entry),
+            role: entry.role.clone(),
+            life: life(id),
+            sessions: sessions(id),
+        });
+        // Whoever was revoked stays revoked when a policy forgets the name.
+        let forgotten = world.registry.lives.iter().filter(|(id, _)| !world.policy.subjects.contains_key(*id));
+        let forgotten = forgotten.map(|(id, life)| SubjectLine {
+            subject: id.clone(),
+            zone: None,
+            proof: String::new(),
+            assurance: Assurance::NONE,
+            role: None,
+            life: *life,
+            sessions: sessions(id),
+        });
+        of_policy.chain(forgotten).collect()
+    }
+
+    fn status(&self) -> Status {
+        let (house, now) = (&self.house, self.house.time.now());
+        let world = house.world.current();
+        let counters = house.gate.counters();
+        let policy = &world.policy;
+        let revoked = world.registry.lives.iter().filter(|(_, life)| **life != Life::Active);
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            site: self.about.site.clone(),
+            running: now.boot.0,
+            clock: ClockLine { wall: now.wall, trust: now.trust, ran: now.ran.0 },
+            policy: PolicyLine {
+                plant: policy.plant.name.to_string(),
+                hash: policy.hash,
+                generation: world.generation,
+                timezone: policy.plant.timezone.iana_name().map(str::to_owned),
+            },
+            conduits: self.conduits(),
+            listeners: self.premises.listeners(),
+            assets: policy
+                .assets
+                .iter()
+                .map(|(id, asset)| AssetLine { asset: id.clone(), connect: asset.connect, state: AssetState::Idle })
+                .collect(),
+            sessions: u64::try_from(house.sessions.count()).unwrap_or(u64::MAX),
+            allowed: counters.allowed,
+            refused: counters.refused(),
+            identity: identity(policy.subjects.values()),
+            revoked: revoked.map(|(id, life)| (id.clone(), *life)).collect(),
+            journal: self.journal(counters.late),
+            store: StoreLine { trouble: self.about.store_trouble.clone() },
+            keys: KeysLine {
+                kind: if self.about.software_key { "software" } else { "tpm" }.to_owned(),
+                id: self.about.key.clone(),
+            },
+            cloud: "none configured".to_owned(),
+        }
+    }
+
+    fn journal(&self, late: u64) -> JournalLine {
+        let state = self.house.journal.state();
+        JournalLine {
+            seq: state.last,
+            durable: state.durable,
+            trouble: state.trouble.map(|trouble| trouble.word().to_owned()),
+            late,
+            lost: state.lost,
+            bytes: state.bytes,
+            max: self.about.journal_max,
+        }
+    }
+
+    fn conduits(&self) -> Vec<ConduitLine> {
+        let world = self.house.world.current();
+        let now = self.house.time.now().boot;
+        let lines = world.policy.conduits.iter().map(|(id, conduit)| {
+            let (from, served) = match &conduit.from {
+                From::Zone(zone) => (zone.to_string(), true),
+                From::Remote(name) => (format!("remote:{name}"), false),
+            };
+            let record = match conduit.record {
+                RecordKind::Durable => "durable",
+                RecordKind::Written => "written: a power cut may take the last 50 ms",
+            };
+            ConduitLine {
+                conduit: id.clone(),
+                from,
+                to: conduit.to.clone(),
+                mode: world.mode(id),
+                policy_mode: conduit.mode,
+                watch: watch::left(self, id, now),
+                served,
+                record: record.to_owned(),
+            }
+        });
+        lines.collect()
+    }
+}
+
+const fn proof(entry: &SubjectEntry) -> &'static str {
+    match entry.proof {
+        SubjectProof::Certificate => "certificate",
+        SubjectProof::Token => "token",
+        SubjectProof::Address { .. } => "address",
+        SubjectProof::SessionGrant { .. } => "session-grant",
+    }
+}
+
+const fn worth(entry: &SubjectEntry) -> Assurance {
+    match entry.proof {
+        SubjectProof::Certificate => Assurance::KEY,
+        SubjectProof::Token | SubjectProof::SessionGrant { .. } => Assurance::PERSON,
+        SubjectProof::Address { .. } => Assurance::ADDRESS,
+    }
+}
+
+/// What this gateway can verify today, and what it cannot.
+fn identity<'a>(subjects: impl Iterator<Item = &'a SubjectEntry>) -> String {
+    let (mut by_address, mut others) = (0_usize, 0_usize);
+    for entry in subjects {
+        match entry.proof {
+            SubjectProof::Address { .. } => by_address += 1,
+            SubjectProof::Certificate | SubjectProof::Token | SubjectProof::SessionGrant { .. } => others += 1,
+        }
+    }
+    let weak = format!("{by_address} by address (assurance 1: anybody in the segment can take an address over)");
+    match others {
+        0 => weak,
+        n => format!("{weak}; {n} by other proofs, which this version cannot verify yet"),
+    }
+}
+
+/// An order's failure for a person.
+fn refused(error: OrderError) -> Refusal {
+    let cause = error.to_string();
+    match error {
+        OrderError::NoSubject(_) => {
+            Refusal::new(RefusalKind::Refused, cause, "see who there is: bulkhead subject list")
+        }
+        OrderError::NoConduit(_) => Refusal::new(RefusalKind::Refused, cause, "see what there is: bulkhead status"),
+        OrderError::Policy(problems) => Refusal {
+            kind: RefusalKind::Policy,
+            cause: format!("the policy is refused, {}; the running one stays", counted(&problems)),
+            next: "mend it, check it with `bulkhead check FILE`, and activate it again".to_owned(),
+            problems: problems.iter().take(LINES).map(ToString::to_string).collect(),
+        },
+        OrderError::NotDurable { .. } | OrderError::NotKept(_) => Refusal::new(
+            RefusalKind::Internal,
+            cause,
+            "see the journal's line of `bulkhead status`, mend the disk, order again",
+        ),
+    }
+}
+
+fn counted(problems: &[Problem]) -> String {
+    match problems.len() {
+        1 => "1 problem".to_owned(),
+        n => format!("{n} problems"),
+    }
+}
