@@ -9,6 +9,10 @@ mod cli;
 #[cfg(test)]
 mod core_is_pure;
 #[cfg(test)]
+mod kit;
+#[cfg(test)]
+mod modbus;
+#[cfg(test)]
 mod repository;
 #[cfg(test)]
 mod source;

@@ -144,9 +144,6 @@ impl Connection {
         moved |= self.hear_client(cx, now)?;
         moved |= self.start_commit();
         moved |= self.send_ready(cx)?;
-        while let Some(answer) = self.line.next_refusal() {
-            self.out.push(&answer);
-        }
         moved |= self.answer_client(cx, now)?;
         self.end_of_client(cx, now)?;
         moved |= self.keep_deadlines(cx, now)?;
@@ -236,6 +233,7 @@ impl Connection {
                     let bytes: smallvec::SmallVec<[u8; 64]> = own.collect();
                     self.out.push(&bytes);
                     self.learn(entry, matched, whole);
+                    self.release();
                 }
                 Owner::Late | Owner::Foreign if passed > 0 => {
                     // Its first half went through in `observe`: the client's stream would be torn.
@@ -410,9 +408,17 @@ impl Connection {
         }
     }
 
-    /// Answers a request that was in line.
+    /// Answers a request that was in line and is no longer.
     fn answer(&mut self, about: FrameRecord, why: Refusal) {
         self.out.push(&refusal(about, why));
+        self.release();
+    }
+
+    /// Sends the refusals that waited for what was just answered.
+    pub(super) fn release(&mut self) {
+        while let Some(answer) = self.line.next_refusal() {
+            self.out.push(&answer);
+        }
     }
 
     fn malformed(&mut self, about: FrameRecord, error: Malformed, now: BootMs) -> Result<(), SessionEvent> {
@@ -602,6 +608,7 @@ impl Connection {
         while let Some(entry) = self.line.expired(now) {
             moved = true;
             if !entry.is_ours() {
+                self.release();
                 continue;
             }
             let about = head(entry.frame.bytes());

@@ -83,11 +83,11 @@ impl Line {
         self.entries.is_empty()
     }
 
-    /// True while something is to be committed or sent.
+    /// True while something is to be committed or sent, or a refusal waits for its turn.
     pub(super) fn holds_back(&self) -> bool {
         self.entries.iter().any(|entry| match entry.stage {
-            Stage::Waiting(_) | Stage::Committing | Stage::Ready(_) => true,
-            Stage::Sent(_) | Stage::Watched | Stage::Refused(_) => false,
+            Stage::Waiting(_) | Stage::Committing | Stage::Ready(_) | Stage::Refused(_) => true,
+            Stage::Sent(_) | Stage::Watched => false,
         })
     }
 

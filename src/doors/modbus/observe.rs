@@ -4,7 +4,7 @@
 //! The framing of both directions is followed meanwhile, so that a switch takes effect between two frames:
 //! * to `enforce`: bytes of a frame that have passed stay passed. The whole frame is judged when it is whole; if it is allowed,
 //!   only its rest is sent; if not, the client gets the refusal and the device's connection is closed on the half frame.
-//! * to `observe`: when everything judged before has been sent or refused.
+//! * to `observe`: when everything judged before has been sent, and every refusal that waits for its turn has been answered.
 //! * After a bad header nobody knows where a frame begins. Judging stops for that connection, every byte goes on passing, and
 //!   when `enforce` comes the connection is closed: its bytes can be neither judged nor let through.
 

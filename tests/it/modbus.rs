@@ -1,0 +1,10 @@
+//! The Modbus door in front of a careless device: what it must never let through is what the device says it got, not what the
+//! gateway says it sent.
+
+mod floods;
+mod framing;
+mod hostile;
+mod lifetime;
+mod observe;
+mod replies;
+mod retries;

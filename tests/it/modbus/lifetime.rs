@@ -1,0 +1,53 @@
+//! Sessions that live for months: revoked, cut, and let in no more.
+
+use std::time::Duration;
+
+use crate::kit::{Client, OTHER, Plc, Running, frame, until};
+
+#[test]
+fn a_revoked_subject_is_cut_and_nothing_of_it_reaches_the_device_any_more() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::before(&plc);
+    let mut client = gateway.client();
+    let mut other = Client::from(OTHER, gateway.at);
+    assert_eq!(client.ask(1, "06 0064 0001"), "0600640001");
+    assert_eq!(other.ask(1, "03 0000 0001"), "03020000");
+    assert_eq!(gateway.revoke("scada"), 1);
+    let before = plc.testimony();
+    // It does not wait for the cut to reach it: everything is in its socket already.
+    drop(std::io::Write::write_all(&mut client.stream, &frame(2, "06 0064 0002")));
+    client.closed();
+    let mut again = gateway.client();
+    drop(std::io::Write::write_all(&mut again.stream, &frame(3, "06 0064 0003")));
+    again.closed();
+    assert!(plc.testimony() == before, "the device got {:02x?}", plc.bytes());
+    assert_eq!(other.ask(2, "03 0000 0001"), "03020000", "others are not touched");
+    until("its socket is given back", || plc.open() == 1);
+}
+
+#[test]
+fn nothing_is_sent_after_a_revocation_has_answered_however_fast_the_client_writes() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::before(&plc);
+    let mut client = gateway.client();
+    let writer = std::thread::Builder::new().spawn(move || {
+        for id in 0..u16::MAX {
+            let bytes = frame(id, &format!("06 0064 {id:04x}"));
+            if std::io::Write::write_all(&mut client.stream, &bytes).is_err() {
+                return;
+            }
+            // As fast as the sockets take it; answers are not waited for.
+            if id % 8 == 0 {
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        }
+    });
+    until("it writes", || plc.requests().len() > 100);
+    assert_eq!(gateway.revoke("scada"), 1);
+    // What the device's own socket still holds was sent before the answer; a moment is enough to read it.
+    std::thread::sleep(Duration::from_millis(300));
+    let bytes = plc.bytes().len();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(plc.bytes().len(), bytes);
+    writer.unwrap().join().unwrap();
+}
