@@ -223,3 +223,6 @@ fn value(at: usize, text: &str, number: Option<Number>) -> Result<f64, Wrong> {
         Wrong { at, message: format!("`{text}` does not fit {kind}"), help: Some(help) }
     })
 }
+
+#[cfg(test)]
+mod tests;

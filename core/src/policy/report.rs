@@ -7,13 +7,17 @@ use super::place::Source;
 use super::problem::{Finding, Place, Problem, Severity};
 
 /// More problems than this are of no use to anybody, and a hostile file must not fill the memory.
-const MOST: usize = 200;
+const MOST_ERRORS: usize = 200;
+/// Notes and warnings have a cap of their own, so that they can never push out what keeps a policy from loading.
+const MOST_REMARKS: usize = 1000;
 
 /// Collects findings and places during one reading.
 #[derive(Debug)]
 pub(super) struct Report<'t> {
     pub(super) source: Source<'t>,
     findings: Vec<Finding>,
+    errors: usize,
+    remarks: usize,
     left_out: usize,
     /// Objects and words that a later check may want to point at, by their path.
     spots: BTreeMap<String, Place>,
@@ -26,6 +30,8 @@ impl<'t> Report<'t> {
         Self {
             source: Source::new(text),
             findings: Vec::new(),
+            errors: 0,
+            remarks: 0,
             left_out: 0,
             spots: BTreeMap::new(),
             objects: BTreeSet::new(),
@@ -61,7 +67,19 @@ impl<'t> Report<'t> {
     }
 
     fn add(&mut self, finding: Finding) {
-        if self.is_full() { self.left_out += 1 } else { self.findings.push(finding) }
+        let full = match finding.severity {
+            Severity::Error => {
+                self.errors += 1;
+                self.errors > MOST_ERRORS
+            }
+            // One for each conduit or point, and each must be answered for: none may be lost.
+            Severity::Blocking => false,
+            Severity::Note | Severity::Warning | Severity::Accepted => {
+                self.remarks += 1;
+                self.remarks > MOST_REMARKS
+            }
+        };
+        if full { self.left_out += 1 } else { self.findings.push(finding) }
     }
 
     /// Remembers where an object that findings speak of begins.
@@ -108,30 +126,21 @@ impl<'t> Report<'t> {
         })
     }
 
-    /// Whether further findings are only counted.
+    /// Whether further errors are only counted.
     pub(super) fn is_full(&self) -> bool {
-        self.findings.len() >= MOST
+        self.errors >= MOST_ERRORS
     }
 
     /// All findings in file order.
     pub(super) fn into_findings(mut self) -> Vec<Finding> {
+        self.findings.sort_by_key(|finding| (finding.problem.place, finding.problem.id));
         if self.left_out > 0 {
             let place = self.findings.last().map(|finding| finding.problem.place).unwrap_or_default();
-            self.findings.push(Finding {
-                severity: Severity::Note,
-                problem: Problem {
-                    place,
-                    id: "more",
-                    object: String::new(),
-                    message: format!("{} more findings are not shown", self.left_out),
-                    help: Some("mend these first".to_owned()),
-                },
-            });
+            let message = format!("{} more findings are not shown", self.left_out);
+            let help = Some("mend these first".to_owned());
+            let problem = Problem { place, id: "more", object: String::new(), message, help };
+            self.findings.push(Finding { severity: Severity::Note, problem });
         }
-        self.findings.sort_by(|a, b| {
-            let key = |f: &Finding| (f.problem.place, f.problem.id);
-            key(a).cmp(&key(b))
-        });
         self.findings
     }
 }

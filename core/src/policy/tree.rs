@@ -4,6 +4,9 @@
 //! missing or unknown key of a nested table. Each reader method notes its key: `finish` then names every key that nobody
 //! asked for and every required one that is not there.
 
+mod keys;
+mod names;
+
 use std::ops::{Range, RangeInclusive};
 
 use toml::Spanned;
@@ -11,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::report::Report;
 use super::suggest;
+pub(super) use names::{check_name, is_name};
 
 type Value<'a> = Spanned<DeValue<'a>>;
 
@@ -318,55 +322,6 @@ impl<'a> Section<'a> {
             siblings: None,
         }
     }
-
-    /// Names the keys that nobody asked for and those that are not there. A mistyped required key is said once.
-    pub(super) fn finish(mut self, out: &mut Report<'_>) {
-        for (key, value) in self.table {
-            let (span, key) = (key.span(), key.get_ref().as_ref());
-            if self.asked.contains(&key) {
-                continue;
-            }
-            if out.is_full() {
-                out.error("unknown-key", &self.path, span.start, String::new(), None);
-                continue;
-            }
-            let near =
-                suggest::nearest(key, self.asked.iter().copied().filter(|asked| !self.table.contains_key(*asked)));
-            let near = near.or_else(|| suggest::nearest(key, self.asked.iter().copied()));
-            self.missing.retain(|(missing, _)| near != Some(missing));
-            let help = match near {
-                Some(near) => Some(format!("did you mean `{near}`?")),
-                None => known_keys(&self.asked),
-            };
-            let what = if value.get_ref().is_table() { "table" } else { "key" };
-            out.error("unknown-key", &self.path, span.start, format!("unknown {what} `{key}`"), help);
-        }
-        if let Some(near) = self.torn() {
-            let keys: Vec<String> = self.missing.iter().map(|(key, _)| format!("`{key}`")).collect();
-            let message = format!("{} are missing in `{}`", keys.join(" and "), self.name.value);
-            let help = Some(format!("are `{}` and `{near}` meant to be one name?", self.name.value));
-            out.error("missing-key", &self.path, self.name.at, message, help);
-            return;
-        }
-        for (key, example) in &self.missing {
-            let help = Some(format!("for example `{example}`"));
-            out.error("missing-key", &self.path, self.name.at, format!("`{key}` is missing"), help);
-        }
-    }
-}
-
-impl<'a> Section<'a> {
-    /// A mistyped header tears a table in two. The part that has nothing of what is required has a sibling of like name.
-    fn torn(&self) -> Option<&'a str> {
-        let bare = self.required > 1 && self.missing.len() == self.required;
-        let siblings = self.siblings.filter(|_| bare)?.keys().map(|name| name.get_ref().as_ref());
-        suggest::nearest(self.name.value, siblings.filter(|name| *name != self.name.value))
-    }
-}
-
-fn known_keys(asked: &[&'static str]) -> Option<String> {
-    let names: Vec<String> = asked.iter().map(|key| format!("`{key}`")).collect();
-    (!names.is_empty()).then(|| format!("the keys here are {}", names.join(", ")))
 }
 
 /// What stands at a value, short and in backticks.
@@ -385,19 +340,4 @@ fn shown(value: &Value<'_>, out: &Report<'_>) -> String {
         _ => "the table",
     };
     format!("{kind} `{short}{dots}`")
-}
-
-/// Names go into rules, record fields and file names: letters, digits, `-` and `_`, at most 64.
-pub(super) fn check_name(name: &str, at: usize, object: &str, out: &mut Report<'_>) -> bool {
-    let good = is_name(name);
-    if !good {
-        let help = Some("use letters, digits, `-` and `_`, at most 64".to_owned());
-        out.error("name", object, at, format!("`{name}` cannot be a name"), help);
-    }
-    good
-}
-
-/// Whether a text can be a name.
-pub(super) fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().count() <= 64 && name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
 }

@@ -353,3 +353,6 @@ pub(super) fn grantable(function: Function) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

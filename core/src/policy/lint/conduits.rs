@@ -84,16 +84,22 @@ fn levels(policy: &Policy, object: &str, conduit: &Conduit, out: &mut Report<'_>
     let From::Zone(from) = &conduit.from else { return };
     let level = |zone| policy.zones.get(zone).and_then(|zone| zone.target_level).unwrap_or(1);
     let wanted = level(from).max(level(&conduit.to));
-    for (id, subject) in policy.subjects.iter().filter(|(_, subject)| subject.zone == *from) {
-        let carried = subjects::level(&subject.proof);
-        if carried < wanted {
-            let proof = subjects::word(&subject.proof);
-            let message =
-                format!("SL-T {wanted}, but subject `{id}` proves itself only by {proof}, which carries SL {carried}");
-            let help = format!(
-                "give it a stronger proof, or accept it: [[accept]] finding = \"level-proof\", where = \"{object}\", reason, by, until"
-            );
-            out.find("level-proof", object, object, message, Some(help));
-        }
-    }
+    let weak =
+        policy.subjects.iter().filter(|(_, subject)| subject.zone == *from && subjects::level(&subject.proof) < wanted);
+    let weak: Vec<_> = weak.collect();
+    let Some((id, subject)) = weak.first() else { return };
+    let carried = subjects::level(&subject.proof);
+    let others = match weak.len() - 1 {
+        0 => String::new(),
+        1 => " (and one more)".to_owned(),
+        more => format!(" (and {more} more)"),
+    };
+    let message = format!(
+        "SL-T {wanted}, but subject `{id}`{others} proves itself only by {}, which carries SL {carried}",
+        subjects::word(&subject.proof)
+    );
+    let help = format!(
+        "give it a stronger proof, or accept it: [[accept]] finding = \"level-proof\", where = \"{object}\", reason, by, until"
+    );
+    out.find("level-proof", object, object, message, Some(help));
 }

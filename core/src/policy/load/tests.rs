@@ -272,3 +272,42 @@ fn an_empty_policy_says_what_it_needs_and_one_with_a_plant_allows_nothing() {
     let least = loaded("[plant]\nname = \"x\"\ntimezone = \"UTC\"\n");
     assert!(least.policy.conduits.is_empty());
 }
+
+#[test]
+fn every_shipped_policy_loads_without_an_open_warning() {
+    for (name, text) in
+        [("bottling", include_str!("../../../../config/examples/bottling/plant.toml")), ("riverside", PLANT)]
+    {
+        let Loaded { findings, .. } = load(text).unwrap_or_else(|problems| panic!("{name}: {problems:#?}"));
+        let open: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Warning).collect();
+        assert!(open.is_empty(), "{name}: {open:#?}");
+    }
+}
+
+#[test]
+fn two_thousand_rules_load_with_all_their_findings() {
+    let rule = |number: usize| {
+        format!(
+            "[[conduits.scada-to-filling.allow]]\nwho = [\"Operator\"]\non = \"filler-plc\"\ncan = [\"read n{number}\", \"write n{number}\"]\n"
+        )
+    };
+    let point = |number: usize| {
+        format!(
+            "n{number} = \"holding {}\"
+",
+            1000 + number
+        )
+    };
+    let points = (0..2000).map(point).collect::<Vec<_>>().concat();
+    let rules = (0..2000).map(rule).collect::<Vec<_>>().concat();
+    let text = changed("valves   =", &format!("{points}valves   ="));
+    let Loaded { policy, findings } = loaded(&format!("{text}\n{rules}"));
+    assert_eq!(policy.conduits["scada-to-filling"].allow.len(), 2004);
+    assert_eq!(findings.len(), 1002, "1,000 remarks, one that is accepted, and one that says how many more");
+    assert_eq!(findings.last().map(|finding| finding.problem.id), Some("more"));
+    // Remarks must not push out what keeps a policy from loading.
+    let blocked = format!("{text}\n{rules}").replace("finding = \"level-proof\"", "finding = \"grant-mac\"");
+    assert_eq!(load(&blocked).unwrap_err().iter().map(|problem| problem.id).collect::<Vec<_>>(), ["level-proof"]);
+    let wrong = format!("{text}\n{rules}[[never]]\nwhat = [\"write dosing/rate\"]\n");
+    assert_eq!(load(&wrong).unwrap_err().iter().map(|problem| problem.id).collect::<Vec<_>>(), ["never-safe"]);
+}
