@@ -1,6 +1,7 @@
 //! The table in small: one right at a time.
 
 mod day;
+mod oracle;
 
 use crate::decision::{Decision, Keep, Reason};
 use crate::identity::Evidence;
