@@ -12,6 +12,8 @@ use crate::net::Later;
 
 mod file;
 mod medium;
+#[cfg(test)]
+mod tests;
 
 pub use file::FileDisk;
 pub use medium::{FileMedium, MediumError, OLDEST_SAFE_SQLITE, Restored};

@@ -163,3 +163,6 @@ impl Keys for SoftwareKey {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,6 +103,9 @@ fn number_of(path: &Path) -> Option<u64> {
 
 /// Real room, not a hole: then "full" is met when a segment is made, never in the middle of one.
 fn allocate(file: &File, length: u64) -> io::Result<()> {
+    if length == 0 {
+        return Ok(());
+    }
     match fallocate(file, FallocateFlags::empty(), 0, length) {
         // A file system that cannot promise room (NFS, some overlays) still gets the length.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(length),

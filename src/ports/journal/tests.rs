@@ -1,14 +1,15 @@
 use std::io;
 
+use bulkhead_core::digest::Sha256;
 use bulkhead_core::journal::chain::{Lines, parse};
 use bulkhead_core::journal::record::{GatewayRecord, Record};
-use bulkhead_core::journal::verify::{Head, Report, verify};
+use bulkhead_core::journal::verify::{Head, PublicKey, Report, verify};
 use bulkhead_core::names::SubjectId;
 
 use super::*;
 use crate::net::Later;
 use crate::ports::disk::{Disk, Segment};
-use crate::ports::keys::{Keys, SoftwareKey};
+use crate::ports::keys::{KeyError, Keys, SoftwareKey};
 use crate::tasks::{Tasks, Writers};
 
 mod cuts;
@@ -206,6 +207,46 @@ async fn checkpoints_come_by_time_by_number_and_by_order_but_not_in_a_row() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!((journal.state().checkpoint, journal.state().last), (Seq(106), Seq(107)));
     assert_eq!(checked(&platter, None).checkpoints, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_nobody_waits_for_is_under_its_checkpoint() {
+    let platter = Platter::new();
+    let (journal, _tasks) = life(&platter, settings()).await;
+    let policy = GatewayRecord::Policy { from: Sha256::default(), to: Sha256::default() };
+    journal.note(Moment::default(), Event::Gateway(policy));
+    tokio::time::sleep(Duration::from_millis(120)).await;
+    assert_eq!(journal.state().checkpoint, Seq(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_cannot_sign_is_told_and_stops_nothing() {
+    let platter = Platter::new();
+    let tasks = Tasks::new(Writers::Inline);
+    let opened = open(platter.disk(), Seq(0)).await.unwrap();
+    let journal = opened.start(&tasks, Arc::new(Broken), now(), settings()).unwrap();
+    put(&journal, "one").await.unwrap();
+    journal.checkpoint();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    put(&journal, "two").await.unwrap();
+    assert_eq!(texts(&platter), ["one", "no checkpoint could be signed: the key could not be used", "two"]);
+}
+
+#[derive(Debug)]
+struct Broken;
+
+impl Keys for Broken {
+    fn sign<'a>(&'a self, _: &'a [u8]) -> Later<'a, Result<Vec<u8>, KeyError>> {
+        Box::pin(std::future::ready(Err(KeyError::Device("used"))))
+    }
+
+    fn public(&self) -> PublicKey {
+        PublicKey::ed25519(&[0; 32])
+    }
+
+    fn is_software(&self) -> bool {
+        true
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -180,7 +180,8 @@ impl Writer {
             timers.interval = Some(after(self.settings.checkpoint));
         }
         self.wanted |= self.tail.durable.seq.0.saturating_sub(self.covered.0) >= self.settings.checkpoint_records;
-        // Only what is durable is signed: else a power cut could leave a signature over a record that was never there.
+        // Only what is durable is signed, else a power cut could leave a signature over a record that was never there; and
+        // what asked for the checkpoint is to be under it.
         let durable = self.tail.unsynced.is_empty();
         if self.wanted && signing.is_none() && timers.gap.is_none() && durable {
             self.wanted = false;

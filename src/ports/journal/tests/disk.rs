@@ -119,7 +119,7 @@ pub(super) fn apply(files: &mut BTreeMap<u64, Vec<u8>>, effect: &Effect) {
 }
 
 impl Inner {
-    fn may_change(&self, fault: Fault, grows: bool) -> io::Result<()> {
+    fn may_change(fault: Fault, grows: bool) -> io::Result<()> {
         if fault == Fault::ReadOnly {
             return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
@@ -151,7 +151,7 @@ impl Disk for Platter {
 
     fn create(&mut self, number: u64, length: u64) -> Later<'_, io::Result<()>> {
         Box::pin(self.act(move |inner, fault| {
-            inner.may_change(fault, true)?;
+            Inner::may_change(fault, true)?;
             inner.log(Effect::Create(number, length));
             inner.keep(number);
             Ok(())
@@ -169,7 +169,7 @@ impl Disk for Platter {
     fn write<'a>(&'a mut self, number: u64, offset: u64, bytes: &'a [u8]) -> Later<'a, io::Result<()>> {
         Box::pin(self.act(move |inner, fault| {
             let grows = at(offset) + bytes.len() > inner.files.get(&number).ok_or_else(missing)?.len();
-            inner.may_change(fault, grows)?;
+            Inner::may_change(fault, grows)?;
             if fault == Fault::Write {
                 inner.log(Effect::Write(number, offset, bytes[..bytes.len() / 2].to_vec()));
                 return Err(io::Error::other("bad sector"));
@@ -181,7 +181,7 @@ impl Disk for Platter {
 
     fn sync(&mut self, number: u64) -> Later<'_, io::Result<()>> {
         Box::pin(self.act(move |inner, fault| {
-            inner.may_change(fault, false)?;
+            Inner::may_change(fault, false)?;
             if fault == Fault::Sync {
                 // As kernels do: the pages are marked clean and may be dropped, so a later sync would prove nothing.
                 let durable = inner.durable.get(&number).cloned().unwrap_or_default();
@@ -200,7 +200,7 @@ impl Disk for Platter {
     fn resize(&mut self, number: u64, length: u64) -> Later<'_, io::Result<()>> {
         Box::pin(self.act(move |inner, fault| {
             let grows = at(length) > inner.files.get(&number).ok_or_else(missing)?.len();
-            inner.may_change(fault, grows)?;
+            Inner::may_change(fault, grows)?;
             inner.log(Effect::Resize(number, length));
             inner.keep(number);
             Ok(())
@@ -209,7 +209,7 @@ impl Disk for Platter {
 
     fn remove(&mut self, number: u64) -> Later<'_, io::Result<()>> {
         Box::pin(self.act(move |inner, fault| {
-            inner.may_change(fault, false)?;
+            Inner::may_change(fault, false)?;
             inner.log(Effect::Remove(number));
             inner.keep(number);
             Ok(())

@@ -1,6 +1,13 @@
 //! A disk in trouble: every caller hears it at once, the chain has no gap, what is lost is recorded.
 
+use tokio::time::Instant;
+
 use super::*;
+
+#[expect(clippy::disallowed_methods, reason = "the paused clock of the test")]
+fn instant() -> Instant {
+    Instant::now()
+}
 
 fn word(state: &str, lost: u64) -> (String, u64) {
     (state.to_owned(), lost)
@@ -17,7 +24,7 @@ async fn through(fault: Fault, trouble: Trouble) -> (Platter, Journal) {
     let state = journal.state();
     assert_eq!((state.trouble, state.durable, state.since), (Some(trouble), Seq(1), Some(Moment::default())));
     // Known trouble is told at once, without waiting for the disk.
-    let before = tokio::time::Instant::now();
+    let before = instant();
     assert_eq!(put(&journal, "second").await, Err(trouble));
     assert_eq!(before.elapsed(), Duration::ZERO);
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -90,7 +97,7 @@ async fn a_stalled_disk_is_told_after_the_deadline_and_the_record_is_kept_when_i
     let (journal, _tasks) = life(&platter, settings()).await;
     put(&journal, "before").await.unwrap();
     platter.fail(Fault::Stall);
-    let before = tokio::time::Instant::now();
+    let before = instant();
     assert_eq!(put(&journal, "first").await, Err(Trouble::Stalled));
     assert_eq!(before.elapsed(), Duration::from_millis(50));
     assert_eq!(put(&journal, "second").await, Err(Trouble::Stalled));
@@ -164,7 +171,7 @@ async fn a_flapping_disk_does_not_fill_the_journal() {
     for round in 0..600 {
         // A stall of 60 ms each 100 ms for a minute.
         platter.fail(Fault::Stall);
-        drop(put(&journal, &round.to_string()).await);
+        let _stalled = put(&journal, &round.to_string()).await;
         tokio::time::sleep(Duration::from_millis(10)).await;
         platter.fail(Fault::None);
         tokio::time::sleep(Duration::from_millis(40)).await;

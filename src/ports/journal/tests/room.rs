@@ -56,7 +56,8 @@ async fn a_crash_between_the_trimmed_record_and_the_removal_leaves_a_sound_journ
     // Each removal undone, as if the power had gone just before it.
     let mut files = BTreeMap::new();
     let mut removals = 0;
-    for effect in platter.inner().log.clone() {
+    let log = std::mem::take(&mut platter.inner().log);
+    for effect in log {
         if let disk::Effect::Remove(_) = effect {
             removals += 1;
             let before = Platter::of(files.clone());
