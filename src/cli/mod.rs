@@ -4,6 +4,7 @@
 mod args;
 mod check;
 mod client;
+mod doctor;
 mod exit;
 mod explain;
 mod failure;
@@ -94,7 +95,7 @@ fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
         Verb::Init(arguments) => init::run(&arguments, context),
         Verb::Run => run::run(context),
         Verb::Check(arguments) => check::run(&arguments, context),
-        Verb::Doctor => Err(Failure::internal("not built yet", "wait").into()),
+        Verb::Doctor => doctor::run(context),
         Verb::Status => status::run(context),
         Verb::Explain(arguments) => explain::run(&arguments, context),
         Verb::Observe(arguments) => orders::observe(&arguments, context),

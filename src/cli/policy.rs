@@ -64,9 +64,15 @@ pub(super) fn finding_line(file: Option<&Path>, finding: &Finding) -> String {
 }
 
 /// Says who gains and who loses what.
-pub(super) fn diff(arguments: &PolicyDiff, _context: &mut Context<'_>) -> Answer {
-    let ((_, _old), (_, _new)) = (files::policy(&arguments.old)?, files::policy(&arguments.new)?);
-    Err(Failure::internal("not built yet", "wait").into())
+pub(super) fn diff(arguments: &PolicyDiff, context: &mut Context<'_>) -> Answer {
+    let ((_, old), (_, new)) = (files::policy(&arguments.old)?, files::policy(&arguments.new)?);
+    let found = policy::diff::diff(&old.policy, &new.policy);
+    context.out.value(&found)?;
+    context.out.line(&found)?;
+    if !found.is_empty() {
+        context.out.line("+ gained, - lost, ~ under other terms")?;
+    }
+    Ok(if found.is_empty() { Exit::Ok } else { Exit::No })
 }
 
 /// The longest request line, in bytes: a frame of 1,024 bytes as hex with everything beside it has a tenth.

@@ -9,6 +9,8 @@ use bulkhead_core::journal::chain::Chain;
 use bulkhead_core::journal::record::{Event, GatewayRecord};
 use bulkhead_core::moment::{ClockTrust, Moment, UnixMs};
 
+mod online;
+
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 /// A gateway in a folder of its own.
@@ -277,4 +279,63 @@ fn a_reader_that_goes_away_is_no_failure() {
     );
     let output = Command::new("bash").args(["-c", &script]).current_dir(&plant.0).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "{output:?}");
+}
+
+#[test]
+fn two_policies_are_compared_and_requests_decided_without_a_daemon() {
+    let plant = Plant::new();
+    let old = include_str!("../../config/examples/bottling/plant.toml");
+    fs::write(plant.path("old.toml"), old).unwrap();
+    fs::write(plant.path("new.toml"), old.replace("values 0..1200", "values 0..600")).unwrap();
+    plant.run(&["policy", "diff", "old.toml", "old.toml"]).is(0, "no difference\n", "");
+    let said = plant.run(&["policy", "diff", "old.toml", "new.toml"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("scada write filler-plc/speed"), "{said:?}");
+
+    let decide = |input: &str| {
+        let file = plant.path("requests.jsonl");
+        fs::write(&file, input).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_bulkhead"))
+            .current_dir(&plant.0)
+            .args(["policy", "decide", "old.toml"])
+            .stdin(fs::File::open(file).unwrap())
+            .output()
+            .unwrap();
+        Said::of(&output)
+    };
+    let request = |value: u16| {
+        format!(
+            "{{\"at\":\"2026-03-10T09:00:00Z\",\"clock\":\"proven\",\"listener\":\"127.0.9.20:15020\",\"source\":\"127.0.9.10\",\
+             \"proofs\":[],\"facts\":{{}},\"access\":{{\"asset\":\"filler-plc\",\"verb\":\"write\",\"point\":\"speed\",\"value\":{value}}}}}\n"
+        )
+    };
+    let said = decide(&format!("{}{}", request(900), request(1300)));
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let effects: Vec<String> = said
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["effect"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(effects, ["allow", "deny"], "{said:?}");
+    let said = decide(&format!("{}{}", request(900), request(901).replace("proofs", "profs")));
+    assert_eq!(said.code, Some(64), "{said:?}");
+    assert_eq!(said.out.lines().count(), 1, "{said:?}");
+    assert!(said.err.contains("line 2: ") && said.err.contains("`profs`"), "{said:?}");
+}
+
+#[test]
+fn a_policy_file_is_checked_with_every_finding_at_its_place() {
+    let plant = Plant::new();
+    let good = include_str!("../../config/examples/bottling/plant.toml");
+    fs::write(plant.path("plant.toml"), good).unwrap();
+    let said = plant.run(&["check", "plant.toml"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.out.contains("plant.toml: the policy is sound: plant riverside-line1"), "{said:?}");
+    fs::write(plant.path("plant.toml"), good.replacen("zone = \"filling\"", "zone = \"fillin\"", 1)).unwrap();
+    for verb in [&["check", "plant.toml"][..], &["policy", "lint", "plant.toml"]] {
+        let said = plant.run(verb);
+        assert_eq!(said.code, Some(78), "{said:?}");
+        let says = "plant.toml:30:8: there is no zone named `fillin` [asset-zone] in assets.filler-plc; did you mean `filling`?\n";
+        assert!(said.out.contains(says), "{said:?}");
+    }
 }
