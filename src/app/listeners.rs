@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::doors::modbus;
+use crate::doors::modbus::Door;
 use crate::service::House;
 
 /// How long to wait before a bind that failed is tried again.
@@ -67,16 +67,18 @@ fn wanted(policy: &Policy) -> BTreeMap<SocketAddr, AssetId> {
 
 /// Follows the policy for ever.
 pub(crate) async fn follow(house: Arc<House>, listeners: Arc<Listeners>) {
+    // One door for all listeners: those that lead to one device share its sockets.
+    let door = Door::new(Arc::clone(&house));
     loop {
         let mut moved = std::pin::pin!(house.world.moved());
         moved.as_mut().enable();
-        apply(&house, &listeners);
+        apply(&house, &door, &listeners);
         moved.await;
     }
 }
 
 /// Starts what the policy wants and is not there; stops what it does not want any more. What stays is not touched.
-pub(crate) fn apply(house: &Arc<House>, listeners: &Arc<Listeners>) {
+pub(crate) fn apply(house: &Arc<House>, door: &Door, listeners: &Arc<Listeners>) {
     let wanted = wanted(&house.world.current().policy);
     let mut entries = listeners.0.lock().unwrap_or_else(PoisonError::into_inner);
     entries.retain(|at, entry| {
@@ -94,18 +96,18 @@ pub(crate) fn apply(house: &Arc<House>, listeners: &Arc<Listeners>) {
         let stop = Arc::new(Notify::new());
         let state = ListenerState { asset, trouble: Some("starting".to_owned()) };
         entries.insert(at, Entry { state, stop: Arc::clone(&stop) });
-        house.tasks.spawn(listen(Arc::clone(house), Arc::clone(listeners), at, stop));
+        house.tasks.spawn(listen(Arc::clone(house), door.clone(), Arc::clone(listeners), at, stop));
     }
 }
 
-async fn listen(house: Arc<House>, listeners: Arc<Listeners>, at: SocketAddr, stop: Arc<Notify>) {
+async fn listen(house: Arc<House>, door: Door, listeners: Arc<Listeners>, at: SocketAddr, stop: Arc<Notify>) {
     loop {
         let work = async {
             match house.net.listen(at).await {
                 Ok(listener) => {
                     tracing::info!(%at, "listening");
                     listeners.say(at, &stop, None);
-                    modbus::serve(Arc::clone(&house), listener, at).await;
+                    door.serve(listener, at).await;
                 }
                 Err(error) => {
                     tracing::error!(%at, %error, "cannot listen; next try in 5 s");

@@ -129,6 +129,9 @@ impl<T> fmt::Debug for Permit<T> {
     }
 }
 
+/// A request that has left, with its receipt; or why it did not.
+pub type Left<T> = Result<(T, Receipt), Denial>;
+
 /// What became of a permit. Dropped before anything was sent it says `NotSent`, sent and unsettled it says `Unknown`.
 #[derive(Debug)]
 pub struct Receipt {
@@ -511,17 +514,59 @@ impl<T: Request> Permit<T> {
             let gate = Gate { shared: Arc::clone(&me.shared) };
             return Err(gate.turn_down(me, Reason::Revoked));
         }
-        let Self { request, shared, mut receipt, rule, generation, session: owner, .. } = me;
+        let (request, receipt) = me.leave();
+        let sent = send(&request);
+        drop(live);
+        Ok((sent, request, receipt))
+    }
+
+    /// As [`Self::redeem`], for permits of one session whose bytes leave in one write. The answers have the order of the permits;
+    /// `send` gets those that are still allowed, and is not called when there are none.
+    pub fn redeem_all<R>(permits: Vec<Self>, send: impl FnOnce(&[&T]) -> R) -> (Option<R>, Vec<Left<T>>) {
+        let permits: Vec<_> = permits.into_iter().map(Self::again).collect();
+        let Some(session) = permits.iter().flatten().next().map(|permit| Arc::clone(&permit.session)) else {
+            return (None, permits.into_iter().filter_map(Result::err).map(Err).collect());
+        };
+        let live = session.live.read().unwrap_or_else(PoisonError::into_inner);
+        let leaving: Vec<_> = permits
+            .into_iter()
+            .map(|permit| {
+                let permit = permit?;
+                // A permit of another session is not covered by this lock: it does not leave.
+                let ours = Arc::ptr_eq(&permit.session, &session);
+                if ours && (*live || permit.shared.fault == Fault::RevokeLeavesSessions) {
+                    return Ok(permit.leave());
+                }
+                Err(permit.refuse(if ours { Reason::Revoked } else { Reason::Abandoned }))
+            })
+            .collect();
+        let requests: Vec<&T> = leaving.iter().flatten().map(|(request, _)| request).collect();
+        let sent = (!requests.is_empty()).then(|| send(&requests));
+        drop(live);
+        (sent, leaving)
+    }
+
+    /// Gives it up: the door finds that it cannot be sent. The record of the request, where it has one, gets this reason as its
+    /// outcome; a request without a record gets one.
+    pub fn refuse(self, reason: Reason) -> Denial {
+        let gate = Gate { shared: Arc::clone(&self.shared) };
+        if self.receipt.open.is_none() && self.receipt.covered.is_none() {
+            return gate.refuse(&self.session, reason, self.request.frame());
+        }
+        gate.turn_down(self, reason)
+    }
+
+    /// From here on it counts as sent. The caller holds the session's lock and writes in this very poll.
+    fn leave(self) -> (T, Receipt) {
+        let Self { request, shared, mut receipt, rule, generation, session, .. } = self;
         receipt.sent();
         if shared.probe.listens() {
             let own = receipt.open.as_ref().and_then(|open| shared.journal.seq_of(open.ticket));
             let seq = own.or(receipt.covered);
-            let (subject, source) = (owner.subject(), owner.peer());
+            let (subject, source) = (session.subject(), session.peer());
             let late = receipt.is_late();
             shared.probe.tell(Seen::Forwarded { subject, source, frame: request.frame(), rule, seq, late, generation });
         }
-        let sent = send(&request);
-        drop(live);
-        Ok((sent, request, receipt))
+        (request, receipt)
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bulkhead_core::decision::Reason;
+use bulkhead_core::decision::{Class, Reason};
 use bulkhead_core::identity::Mac;
 use bulkhead_core::journal::record::{FrameRecord, Outcome, SessionEvent};
 use bulkhead_core::moment::BootMs;
@@ -66,9 +66,9 @@ pub(super) struct Connection {
     timer: Pin<Box<Sleep>>,
     armed: Option<BootMs>,
     /// When the frame that is not yet whole began.
-    begun: Option<BootMs>,
+    pub(super) begun: Option<BootMs>,
     /// Since when the client has taken nothing, and what was left then.
-    unread: Option<(BootMs, usize)>,
+    pub(super) unread: Option<(BootMs, usize)>,
     malformed: VecDeque<BootMs>,
     neighbour: (BootMs, Option<Mac>),
     /// When the client said that nothing more comes.
@@ -171,7 +171,7 @@ impl Connection {
             match result {
                 Ok(permit) => self.line.committed(id, permit),
                 Err(denial) => {
-                    if let Some(entry) = self.line.uncommitted(id) {
+                    if let Some(entry) = self.line.take_out(id) {
                         self.answer(head(entry.frame.bytes()), Refusal::Denied(denial.class()));
                     }
                 }
@@ -261,7 +261,7 @@ impl Connection {
                 self.house.gate.saw(asset, unit, seen.bank, seen.first, seen.count, seen.values);
             }
         }
-        if let Some(receipt) = entry.receipt() {
+        if let Stage::Sent(receipt) = entry.into_stage() {
             receipt.settle(match matched {
                 Matched::Exception(code) => Outcome::Refused(u32::from(code)),
                 Matched::Normal | Matched::Foreign => Outcome::Applied,
@@ -365,8 +365,9 @@ impl Connection {
     }
 
     /// One well-formed request; true when it may come to be sent.
-    fn request(&mut self, frame: Frame, now: BootMs) -> Result<bool, SessionEvent> {
+    fn request(&mut self, mut frame: Frame, now: BootMs) -> Result<bool, SessionEvent> {
         let about = head(frame.bytes());
+        self.line.forget_watched(about.id);
         match self.line.pending(&frame) {
             Pending::No => {}
             Pending::Repeated if self.asset.repeats_ids => {
@@ -386,6 +387,8 @@ impl Connection {
         }
         if self.line.is_doubtful(&frame) {
             self.lose_link(false)?;
+            // The new link has seen nothing of it.
+            frame = frame.after(0);
         }
         let stage = match self.house.gate.judge(&self.session, frame.clone()) {
             Verdict::Pass(permit) => Stage::Ready(permit),
@@ -470,58 +473,65 @@ impl Connection {
 
     // ---- out
 
+    /// Sends whatever may be sent now, in one write.
     fn send_ready(&mut self, cx: &mut Context<'_>) -> Result<bool, SessionEvent> {
         let mut moved = false;
-        while let Some(at) = self.line.next_ready() {
-            if !self.asset.echoes_ids && self.line.awaits_reply() {
-                break;
+        loop {
+            let ids = self.line.ready(!self.asset.echoes_ids);
+            if ids.is_empty() {
+                return Ok(moved);
             }
-            let Poll::Ready(ready) = self.south.poll_ready(cx, &self.asset) else { break };
+            let Poll::Ready(ready) = self.south.poll_ready(cx, &self.asset) else { return Ok(moved) };
             moved = true;
-            if let Err(reason) = ready {
-                self.turn_away(at, reason);
-                continue;
-            }
             // The link was made for the asset of this generation.
             self.follow_policy()?;
-            if !self.south.is_up() {
-                continue;
-            }
-            let Some(permit) = self.line.take_permit(at) else { break };
-            match self.south.send(cx, permit) {
-                Sent::Whole(receipt) => self.line.sent(at, receipt),
-                Sent::Refused(denial) => {
-                    let begun = self.take_out(at, Refusal::Denied(denial.class()));
-                    if begun {
-                        self.lose_link(false)?;
-                    }
-                }
-                Sent::Nothing => {
-                    self.turn_away(at, Reason::AssetDown);
-                    self.lose_link(true)?;
-                }
-                Sent::Part => {
-                    self.take_out(at, Refusal::NoAnswer);
-                    self.lose_link(true)?;
-                }
+            if let Err(reason) = ready {
+                self.turn_away(&ids, reason);
+            } else if self.south.is_up() {
+                self.send(cx, &ids)?;
             }
         }
-        Ok(moved)
     }
 
-    /// Answers one in line and forgets it; true when the device has a part of it.
-    fn take_out(&mut self, at: usize, why: Refusal) -> bool {
-        let Some(entry) = self.line.remove(at) else { return false };
-        self.answer(head(entry.frame.bytes()), why);
-        entry.frame.is_begun()
+    fn send(&mut self, cx: &mut Context<'_>, ids: &[u16]) -> Result<(), SessionEvent> {
+        let mut taken = Vec::with_capacity(ids.len());
+        let mut permits = Vec::with_capacity(ids.len());
+        for id in ids {
+            if let Some(permit) = self.line.take_permit(*id) {
+                taken.push(*id);
+                permits.push(permit);
+            }
+        }
+        let (mut torn, mut failed) = (false, false);
+        for (id, sent) in taken.into_iter().zip(self.south.send(cx, permits)) {
+            let why = match sent {
+                Sent::Whole(receipt) => {
+                    self.line.sent(id, receipt);
+                    continue;
+                }
+                Sent::Refused(denial) => Refusal::Denied(denial.class()),
+                Sent::Nothing => Refusal::Denied(Reason::AssetDown.class()),
+                Sent::Part => Refusal::NoAnswer,
+            };
+            failed |= !matches!(why, Refusal::Denied(Class::Refused | Class::Malformed | Class::Busy));
+            if let Some(entry) = self.line.take_out(id) {
+                torn |= entry.frame.is_begun();
+                self.answer(head(entry.frame.bytes()), why);
+            }
+        }
+        // Half a frame is at the device, or it takes nothing more: what it has is all that it gets on this link.
+        if torn || failed { self.lose_link(failed) } else { Ok(()) }
     }
 
     /// The device cannot be had.
-    fn turn_away(&mut self, at: usize, reason: Reason) {
-        let Some(entry) = self.line.remove(at) else { return };
-        let about = head(entry.frame.bytes());
-        let denial = self.house.gate.refuse(&self.session, reason, about);
-        self.answer(about, Refusal::Denied(denial.class()));
+    fn turn_away(&mut self, ids: &[u16], reason: Reason) {
+        for id in ids {
+            let Some(permit) = self.line.take_permit(*id) else { continue };
+            let denial = permit.refuse(reason);
+            if let Some(entry) = self.line.take_out(*id) {
+                self.answer(head(entry.frame.bytes()), Refusal::Denied(denial.class()));
+            }
+        }
     }
 
     fn answer_client(&mut self, cx: &mut Context<'_>, now: BootMs) -> Result<bool, SessionEvent> {
@@ -536,7 +546,8 @@ impl Connection {
             Poll::Ready(Err(_)) => Err(SessionEvent::Closed),
             Poll::Pending => {
                 let left = self.out.left();
-                if self.unread.is_none_or(|(_, before)| before != left) {
+                // In `observe` a client that does not read is held back as it would be without us.
+                if self.mode == Mode::Enforce && self.unread.is_none_or(|(_, before)| before != left) {
                     self.unread = Some((now, left));
                 }
                 Ok(false)
@@ -550,7 +561,9 @@ impl Connection {
         let waits = match self.mode {
             Mode::Enforce => !self.line.is_empty() || self.inbox_holds_frame(),
             Mode::Observe => {
-                self.south.finish(cx);
+                if self.inbox.bytes().len() == self.passed {
+                    self.south.finish(cx);
+                }
                 self.south.is_up() && now.0 < ended.0.saturating_add(ms(self.asset.answer_within))
             }
         };
@@ -598,7 +611,8 @@ impl Connection {
 
     /// When the frame that has begun must be whole. In `observe` nobody hurries a master.
     fn frame_due(&self) -> Option<BootMs> {
-        let begun = self.begun.filter(|_| self.mode == Mode::Enforce)?;
+        let waits_for_us = self.mode == Mode::Observe || self.inbox_holds_frame();
+        let begun = self.begun.filter(|_| !waits_for_us)?;
         let header = self.inbox.bytes().len() < bulkhead_core::wire::modbus::HEADER;
         Some(BootMs(begun.0.saturating_add(ms(if header { HEADER_WITHIN } else { FRAME_WITHIN }))))
     }
@@ -611,19 +625,25 @@ impl Connection {
                 self.release();
                 continue;
             }
-            let about = head(entry.frame.bytes());
-            if entry.was_sent() {
-                self.answer(about, Refusal::NoAnswer);
-                if let Some(receipt) = entry.receipt() {
+            let (about, sent) = (head(entry.frame.bytes()), entry.was_sent());
+            let why = match entry.into_stage() {
+                Stage::Sent(receipt) => {
                     receipt.settle(Outcome::NoAnswer);
+                    Refusal::NoAnswer
                 }
-                if !self.asset.echoes_ids {
-                    // Its late answer could not be told from the next one.
-                    self.lose_link(false)?;
+                // A read that was to be sent once more.
+                Stage::Ready(_) if sent => Refusal::NoAnswer,
+                Stage::Ready(permit) => Refusal::Denied(permit.refuse(Reason::AssetDown).class()),
+                // The disk has it for longer than a device may take.
+                Stage::Waiting(_) | Stage::Committing => {
+                    Refusal::Denied(self.house.gate.refuse(&self.session, Reason::Journal, about).class())
                 }
-            } else {
-                let denial = self.house.gate.refuse(&self.session, Reason::AssetDown, about);
-                self.answer(about, Refusal::Denied(denial.class()));
+                Stage::Watched | Stage::Refused(_) => continue,
+            };
+            self.answer(about, why);
+            if sent && !self.asset.echoes_ids {
+                // Its late answer could not be told from the next one.
+                self.lose_link(false)?;
             }
         }
         let over = |due: Option<BootMs>| due.is_some_and(|due| due <= now);

@@ -53,18 +53,35 @@ pub(super) enum Sent {
 struct Link(Stream);
 
 impl Link {
-    /// The last look of the gate and one non-blocking write, in this very poll.
-    fn send(&mut self, cx: &mut Context<'_>, permit: Permit<Frame>) -> Sent {
-        let write = |frame: &Frame| Pin::new(&mut self.0).poll_write(cx, frame.to_send());
-        match permit.redeem(write) {
+    /// The last look of the gate and one non-blocking write of whatever it still allows, in this very poll.
+    fn send(&mut self, cx: &mut Context<'_>, permits: Vec<Permit<Frame>>) -> Vec<Sent> {
+        let write = |frames: &[&Frame]| match frames {
+            [frame] => Pin::new(&mut self.0).poll_write(cx, frame.to_send()),
+            frames => Pin::new(&mut self.0)
+                .poll_write(cx, &frames.iter().map(|frame| frame.to_send()).collect::<Vec<_>>().concat()),
+        };
+        let (written, left) = Permit::redeem_all(permits, write);
+        let mut written = match written {
+            Some(Poll::Ready(Ok(count))) => count,
+            Some(Poll::Ready(Err(_)) | Poll::Pending) | None => 0,
+        };
+        let sent = |one: Result<(Frame, Receipt), Denial>| match one {
             Err(denial) => Sent::Refused(denial),
-            Ok((Poll::Ready(Ok(count)), frame, receipt)) if count == frame.to_send().len() => Sent::Whole(receipt),
-            Ok((Poll::Ready(Ok(1..)), ..)) => Sent::Part,
-            Ok((Poll::Ready(Ok(0) | Err(_)) | Poll::Pending, _, receipt)) => {
-                receipt.settle(Outcome::NotSent(Reason::AssetDown));
-                Sent::Nothing
+            Ok((frame, receipt)) => {
+                let length = frame.to_send().len();
+                let gone = written.min(length);
+                written -= gone;
+                if gone == length {
+                    Sent::Whole(receipt)
+                } else if gone > 0 {
+                    Sent::Part
+                } else {
+                    receipt.settle(Outcome::NotSent(Reason::AssetDown));
+                    Sent::Nothing
+                }
             }
-        }
+        };
+        left.into_iter().map(sent).collect()
     }
 
     /// As many raw bytes as the socket takes; 0 when `observe` has ended meanwhile.
@@ -126,10 +143,12 @@ impl South {
         }
     }
 
-    /// Sends one frame on a link that [`Self::poll_ready`] has found ready.
-    pub(super) fn send(&mut self, cx: &mut Context<'_>, permit: Permit<Frame>) -> Sent {
-        let State::Up { link, .. } = &mut self.state else { return Sent::Nothing };
-        link.send(cx, permit)
+    /// Sends frames, in one write, on a link that [`Self::poll_ready`] has found ready. One answer for each permit.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, permits: Vec<Permit<Frame>>) -> Vec<Sent> {
+        match &mut self.state {
+            State::Up { link, .. } => link.send(cx, permits),
+            State::Down | State::Dialling { .. } => permits.iter().map(|_| Sent::Nothing).collect(),
+        }
     }
 
     /// Lets raw bytes pass on a link that is ready.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bulkhead_core::moment::BootMs;
 use bulkhead_core::wire::modbus::{FrameView, Matched, Request as Pdu};
+use smallvec::SmallVec;
 
 use super::classify::Frame;
 use super::ms;
@@ -135,7 +136,20 @@ impl Line {
     }
 
     fn open(&self, id: u16) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.frame.id() == id && !matches!(entry.stage, Stage::Refused(_)))
+        let ours = |entry: &&Entry| !matches!(entry.stage, Stage::Refused(_) | Stage::Watched);
+        self.entries.iter().filter(ours).find(|entry| entry.frame.id() == id)
+    }
+
+    /// A master that asks again, under `enforce`, with the transaction id of something that passed in `observe` waits for the
+    /// old answer no longer.
+    pub(super) fn forget_watched(&mut self, id: u16) {
+        while let Some(at) = self.watched(id) {
+            self.retire(at);
+        }
+    }
+
+    fn watched(&self, id: u16) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.frame.id() == id && matches!(entry.stage, Stage::Watched))
     }
 
     /// Whether the transaction id of a frame is in use.
@@ -193,30 +207,42 @@ impl Line {
         self.entries.iter_mut().find(|entry| entry.frame.id() == id && matches!(entry.stage, Stage::Committing))
     }
 
-    /// Takes a request out whose commit failed.
-    pub(super) fn uncommitted(&mut self, id: u16) -> Option<Entry> {
-        let at =
-            self.entries.iter().position(|entry| entry.frame.id() == id && matches!(entry.stage, Stage::Committing))?;
-        self.entries.remove(at)
+    /// Takes a request out whose commit failed, or whose permit was not used.
+    pub(super) fn take_out(&mut self, id: u16) -> Option<Entry> {
+        let mine = |entry: &Entry| entry.frame.id() == id && matches!(entry.stage, Stage::Committing);
+        let at = self.entries.iter().position(mine)?;
+        self.retire(at)
     }
 
-    /// The place of the next request to send. Writes keep their order; a read does not stand behind a write's disk; nothing
-    /// comes between the halves of a frame.
-    pub(super) fn next_ready(&self) -> Option<usize> {
+    /// Takes one out; what the device may still say to it is remembered.
+    fn retire(&mut self, at: usize) -> Option<Entry> {
+        let entry = self.entries.remove(at)?;
+        self.remember_late(&entry, entry.copies);
+        Some(entry)
+    }
+
+    /// The transaction ids of all requests that may be sent now, in the order of sending. Writes keep their order; a read does
+    /// not stand behind a write's disk; nothing comes between the halves of a frame. With `one`, nothing is sent while the
+    /// device has something to answer.
+    pub(super) fn ready(&self, one: bool) -> SmallVec<[u16; 16]> {
+        let mut all = SmallVec::new();
         let mut writes_wait = false;
-        for (at, entry) in self.entries.iter().enumerate() {
+        for entry in &self.entries {
             match entry.stage {
                 Stage::Waiting(_) | Stage::Committing => {
                     if entry.frame.is_begun() {
-                        return None;
+                        break;
                     }
                     writes_wait = true;
                 }
-                Stage::Ready(_) if !(writes_wait && entry.frame.writes()) => return Some(at),
+                Stage::Ready(_) if !(writes_wait && entry.frame.writes()) => all.push(entry.frame.id()),
                 Stage::Ready(_) | Stage::Sent(_) | Stage::Watched | Stage::Refused(_) => {}
             }
         }
-        None
+        if one {
+            all.truncate(usize::from(!self.awaits_reply()));
+        }
+        all
     }
 
     /// Whether the device has something to answer.
@@ -224,31 +250,22 @@ impl Line {
         self.entries.iter().any(|entry| entry.copies > 0)
     }
 
-    /// The permit of a ready request, which stays in line.
-    pub(super) fn take_permit(&mut self, at: usize) -> Option<Permit<Frame>> {
-        let entry = self.entries.get_mut(at)?;
+    /// The permit of a ready request, which stays in line until it is known what became of it.
+    pub(super) fn take_permit(&mut self, id: u16) -> Option<Permit<Frame>> {
+        let mine = |entry: &&mut Entry| entry.frame.id() == id && matches!(entry.stage, Stage::Ready(_));
+        let entry = self.entries.iter_mut().find(mine)?;
         match std::mem::replace(&mut entry.stage, Stage::Committing) {
             Stage::Ready(permit) => Some(permit),
-            other @ (Stage::Waiting(_) | Stage::Committing | Stage::Sent(_) | Stage::Watched | Stage::Refused(_)) => {
-                entry.stage = other;
-                None
-            }
+            Stage::Waiting(_) | Stage::Committing | Stage::Sent(_) | Stage::Watched | Stage::Refused(_) => None,
         }
     }
 
     /// The device has it.
-    pub(super) fn sent(&mut self, at: usize, receipt: Receipt) {
-        if let Some(entry) = self.entries.get_mut(at) {
+    pub(super) fn sent(&mut self, id: u16, receipt: Receipt) {
+        if let Some(entry) = self.committing(id) {
             entry.stage = Stage::Sent(receipt);
             entry.copies = entry.copies.saturating_add(1);
         }
-    }
-
-    /// Takes one out, whatever its stage.
-    pub(super) fn remove(&mut self, at: usize) -> Option<Entry> {
-        let entry = self.entries.remove(at)?;
-        self.remember_late(&entry, entry.copies);
-        Some(entry)
     }
 
     fn remember_late(&mut self, entry: &Entry, answers: u8) {
@@ -300,7 +317,7 @@ impl Line {
     pub(super) fn expired(&mut self, now: BootMs) -> Option<Entry> {
         let over = |entry: &Entry| entry.due <= now && !matches!(entry.stage, Stage::Refused(_));
         let at = self.entries.iter().position(over)?;
-        self.remove(at)
+        self.retire(at)
     }
 
     /// The link is gone: what the device had is taken out, one by one; no late answer can come any more.
@@ -322,11 +339,8 @@ impl Entry {
         self.copies > 0 || self.frame.is_begun()
     }
 
-    /// Its receipt, where it was judged and sent.
-    pub(super) fn receipt(self) -> Option<Receipt> {
-        match self.stage {
-            Stage::Sent(receipt) => Some(receipt),
-            Stage::Waiting(_) | Stage::Committing | Stage::Ready(_) | Stage::Watched | Stage::Refused(_) => None,
-        }
+    /// What is to be settled: the receipt of what was sent, the permit of what was not.
+    pub(super) fn into_stage(self) -> Stage {
+        self.stage
     }
 }

@@ -43,6 +43,7 @@ impl Connection {
             Mode::Enforce => {}
         }
         self.mode = wanted;
+        (self.begun, self.unread) = (None, None);
         Ok(true)
     }
 

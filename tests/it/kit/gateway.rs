@@ -40,7 +40,7 @@ networks = ["127.0.1.0/24"]
 networks = ["127.0.9.0/24", "::1/128"]
 [assets.plc]
 zone = "cell"
-listen = ["@AT@"]
+listen = [@AT@]
 connect = "modbus://@PLC@"
 units = [1]
 @ASSET@
@@ -85,6 +85,8 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) listen: &'static str,
+    /// A second listener of the same asset.
+    pub(crate) also: Option<&'static str>,
     /// Lines of the asset.
     pub(crate) asset: &'static str,
     pub(crate) mode: &'static str,
@@ -93,13 +95,14 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { listen: "127.0.9.20", asset: "connections = 200", mode: "enforce", record: "durable" }
+        Self { listen: "127.0.9.20", also: None, asset: "connections = 200", mode: "enforce", record: "durable" }
     }
 }
 
 /// A gateway that runs until it is dropped.
 pub(crate) struct Running {
     pub(crate) at: SocketAddr,
+    pub(crate) also: Option<SocketAddr>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) folder: PathBuf,
     handle: Handle,
@@ -119,9 +122,11 @@ impl Running {
     }
 
     pub(crate) fn with(plc: SocketAddr, setup: &Setup) -> Self {
-        let at = TcpListener::bind((setup.listen, 0)).unwrap().local_addr().unwrap();
+        let free = |address| TcpListener::bind((address, 0)).unwrap().local_addr().unwrap();
+        let (at, also) = (free(setup.listen), setup.also.map(free));
+        let all: Vec<_> = [Some(at), also].into_iter().flatten().map(|at| format!("\"{at}\"")).collect();
         let policy = POLICY
-            .replace("@AT@", &at.to_string())
+            .replace("@AT@", &all.join(", "))
             .replace("@PLC@", &plc.to_string())
             .replace("@ASSET@", setup.asset)
             .replace("@MODE@", setup.mode)
@@ -157,7 +162,7 @@ impl Running {
             end.send(()).ok();
         });
         let (gateway, handle) = receiver.recv_timeout(Duration::from_secs(20)).expect("the gateway starts");
-        let running = Self { at, gateway, folder, handle, stop, ended };
+        let running = Self { at, also, gateway, folder, handle, stop, ended };
         until("it listens", || {
             let states = running.gateway.listeners.states();
             !states.is_empty() && states.values().all(|state| state.trouble.is_none())

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::kit::{Do, Plc, Running, Setup, Watch, frame, hex, until};
+use crate::kit::{Client, Do, OTHER, Plc, Running, Setup, Watch, frame, hex, until};
 
 const QUICK: &str = "answer_within = \"1 s\"";
 
@@ -225,4 +225,15 @@ fn the_journal_knows_the_last_value_from_what_passed() {
     let journal = gateway.journal();
     assert!(journal.contains("\"last\":[100,101]") && journal.contains("\"new\":[1,2]"), "{journal}");
     assert!(journal.contains("\"last\":[1]") && journal.contains("\"new\":[3]"), "{journal}");
+}
+
+#[test]
+fn two_listeners_of_one_device_share_its_sockets() {
+    let plc = Plc::at("127.0.1.20");
+    let setup = Setup { listen: "127.0.9.20", also: Some("127.0.9.21"), asset: "connections = 1", ..Setup::default() };
+    let gateway = Running::with(plc.at, &setup);
+    let (mut one, mut two) = (gateway.client(), Client::from(OTHER, gateway.also.unwrap()));
+    assert_eq!(one.ask(1, "03 0000 0001"), "03020000");
+    assert_eq!(two.ask(1, "03 0000 0001"), "8306");
+    assert_eq!(plc.accepted(), 1);
 }
