@@ -22,6 +22,8 @@ pub(super) fn check(policy: &Policy, out: &mut Report<'_>) {
                 match finding.severity {
                     Severity::Note | Severity::Warning | Severity::Accepted | Severity::Blocking => {
                         finding.severity = Severity::Accepted;
+                        let Accept { by, until, reason, .. } = accept;
+                        finding.problem.help = Some(format!("accepted by {by} until {until}: {reason}"));
                         found = true;
                     }
                     Severity::Error => error = true,

@@ -1,6 +1,6 @@
 //! Conduits as a whole.
 
-use super::subjects;
+use super::{subjects, time};
 use crate::names::ConduitId;
 use crate::policy::model::{Conduit, From, OnExpiry, Policy};
 use crate::policy::report::Report;
@@ -21,6 +21,11 @@ pub(super) fn check(policy: &Policy, out: &mut Report<'_>) {
             out.find("conduit-empty", &object, &object, "no allow rule: nothing can ever pass".to_owned(), help);
         }
         twice(policy, id, &object, conduit, out);
+        if let Some(hours) = conduit.hours.filter(|hours| !time::some_shift(policy, *hours)) {
+            let message = format!("the hours `{hours}` are outside every shift: nobody is at work then");
+            let help = Some("change the hours, or declare the shift".to_owned());
+            out.find("hours-outside-shift", &object, &format!("{object}.hours"), message, help);
+        }
         match &conduit.from {
             From::Remote(_) => remote(&object, conduit, out),
             From::Zone(_) => local(policy, id, &object, conduit, out),

@@ -79,7 +79,7 @@ pub const ALL: &[(&str, Severity, &str)] = &[
     ("rule-shadowed", Severity::Warning, "a right that another conduit gives without conditions"),
     ("function-opaque", Severity::Warning, "a function whose data nobody judges"),
     ("limit-unreachable", Severity::Warning, "a limit that never counts anything"),
-    ("hours-outside-shift", Severity::Warning, "a rule whose shift and hours never meet"),
+    ("hours-outside-shift", Severity::Warning, "hours that no shift, or not the shift of the rule, ever meets"),
     ("remote-hours", Severity::Warning, "a remote conduit without hours"),
     ("remote-approval", Severity::Warning, "a remote conduit without approval"),
     ("remote-second-factor", Severity::Warning, "a remote rule without a second factor"),

@@ -203,7 +203,8 @@ impl<'p> One<'p> {
             out.find("rule-readonly", self.object, spot, message, help);
         }
         if point.bank == Bank::Holding && point.values.is_none() {
-            let message = format!("`{can}`: no value limits on {size} registers");
+            let message =
+                format!("`{can}`: no value limits on {size} {}", if size == 1 { "register" } else { "registers" });
             out.find("rule-values", self.object, spot, message, Some("add `values LOW..HIGH` to the point".to_owned()));
         }
         self.broad(can, size, spot, out);

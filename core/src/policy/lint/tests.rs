@@ -179,6 +179,22 @@ const CASES: &[Case] = &[
             ("hours = \"Mon-Fri 07:00-17:00\"", "hours = \"Mon-Fri 06:14-17:00\""),
         ],
     ),
+    case(
+        "hours outside every shift",
+        &["hours-outside-shift"],
+        &[
+            ("[shifts.night]\ndays  = \"Mon-Sun\"\nhours = \"22:00-06:00\"\n", ""),
+            ("hours = \"Mon-Fri 07:00-17:00\"", "hours = \"Mon-Fri 22:15-06:00\""),
+        ],
+    ),
+    case(
+        "hours within a shift's overlap",
+        &[],
+        &[
+            ("[shifts.night]\ndays  = \"Mon-Sun\"\nhours = \"22:00-06:00\"\n", ""),
+            ("hours = \"Mon-Fri 07:00-17:00\"", "hours = \"Mon-Fri 22:14-06:00\""),
+        ],
+    ),
     case("grant for days", &["grant-long"], &[("minutes = 480", "minutes = 900")]),
     case("subject elsewhere", &["subject-address"], &[("address = \"10.10.9.31\"", "address = \"10.10.8.31\"")]),
     case(
@@ -298,7 +314,10 @@ fn only_two_findings_wait_for_somebody_and_errors_cannot_be_accepted() {
             "[[accept]]\nfinding = \"point-4xxxx\"\nwhere = \"assets.filler-plc.points.speed\"\nreason = \"it really is\"\nby = \"x\"\nuntil = 2030-01-01\n[[accept]]",
         ),
     ]);
-    assert!(load(&text).is_ok());
+    let findings = load(&text).unwrap().findings;
+    let accepted = findings.iter().find(|finding| finding.problem.id == "point-4xxxx").unwrap();
+    assert_eq!(accepted.severity, Severity::Accepted);
+    assert_eq!(accepted.problem.help.as_deref(), Some("accepted by x until 2030-01-01: it really is"));
 }
 
 #[test]

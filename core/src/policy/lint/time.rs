@@ -5,11 +5,17 @@ use crate::policy::model::{Condition, Hours, Policy, Shift};
 const DAY: u32 = 24 * 60;
 const WEEK: u32 = 7 * DAY;
 
+/// Whether somebody can be at work within these hours; true where the plant declares no shifts.
+pub(super) fn some_shift(policy: &Policy, hours: Hours) -> bool {
+    policy.shifts.is_empty() || policy.shifts.values().any(|shift| meets(*shift, hours))
+}
+
 pub(super) fn can_meet(policy: &Policy, condition: &Condition, hours: Hours) -> bool {
     match condition {
-        Condition::OnShift => policy.shifts.values().any(|shift| meets(*shift, hours)),
         Condition::ShiftIs(name) => policy.shifts.get(name).is_none_or(|shift| meets(*shift, hours)),
-        Condition::LineIs(_)
+        // `on shift` is judged once, for the conduit.
+        Condition::OnShift
+        | Condition::LineIs(_)
         | Condition::LocationIs(_)
         | Condition::SecondFactor
         | Condition::WorkOrderOpen
