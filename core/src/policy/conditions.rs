@@ -1,10 +1,11 @@
 //! Condition words: whether one holds, whether doubt about the clock decided it, and how long the answer lasts.
 
-use super::model::{ApprovalTerms, Condition, Conduit, OnClockDoubt, Policy, Rule};
+use super::calendar::Calendar;
+use super::model::{ApprovalTerms, Condition, Conduit, OnClockDoubt, Rule};
 use super::time::Window;
 use crate::identity::{Approval, Assurance, Attributes};
 use crate::moment::{ClockTrust, Moment, UnixMs};
-use crate::names::{Role, ShiftName};
+use crate::names::{ConduitId, Role};
 
 /// The roles that a doubtful clock takes nothing from, where the plant has not signed otherwise (law 2).
 const LOCAL: [&str; 3] = ["Operator", "Supervisor", "Controller"];
@@ -36,8 +37,10 @@ impl Truth {
 /// Everything that a condition may look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
-    /// The policy, for its calendar.
-    pub policy: &'a Policy,
+    /// Which shifts and hours are open.
+    pub calendar: &'a Calendar,
+    /// What the plant wants of a doubtful clock.
+    pub on_clock_doubt: OnClockDoubt,
     /// What is known: the subject's own, then its claims, then the plant's facts.
     pub attributes: &'a Attributes,
     /// What the evidence is worth.
@@ -50,9 +53,9 @@ pub struct Circumstances<'a> {
 
 impl Circumstances<'_> {
     /// All conditions of a rule, its conduit's hours and approval among them. `local`: see [`is_local`].
-    pub fn rule(&self, conduit: &Conduit, rule: &Rule, local: bool) -> Truth {
+    pub fn rule(&self, id: &ConduitId, conduit: &Conduit, rule: &Rule, local: bool) -> Truth {
         let words = rule.when.iter().map(|word| self.word(word, local));
-        words.chain([self.hours(conduit, local), self.approval(conduit)]).min().unwrap_or(Truth::Holds)
+        words.chain([self.hours(id, conduit, local), self.approval(conduit)]).min().unwrap_or(Truth::Holds)
     }
 
     /// One condition word.
@@ -77,10 +80,8 @@ impl Circumstances<'_> {
     }
 
     /// A conduit's hours: a time word of each of its rules.
-    pub fn hours(&self, conduit: &Conduit, local: bool) -> Truth {
-        conduit.hours.map_or(Truth::Holds, |hours| {
-            self.clock(hours.window(&self.policy.plant.timezone, self.now.wall).is_open(), local)
-        })
+    pub fn hours(&self, id: &ConduitId, conduit: &Conduit, local: bool) -> Truth {
+        conduit.hours.map_or(Truth::Holds, |_| self.clock(self.calendar.hours(id).is_open(), local))
     }
 
     /// A conduit's approval on site. It is a lease like a grant: its end is excluded, and it is no time word.
@@ -92,10 +93,10 @@ impl Circumstances<'_> {
     }
 
     /// The first moment at which something that `rule` answered may change.
-    pub fn changes(&self, conduit: &Conduit, rule: &Rule) -> Option<UnixMs> {
+    pub fn changes(&self, id: &ConduitId, conduit: &Conduit, rule: &Rule) -> Option<UnixMs> {
         let leases = conduit.approval.iter().flat_map(|terms| self.approvals_by(terms)).flat_map(|(a, b)| [a, b]);
         let words = rule.when.iter().filter_map(|word| self.word_changes(word));
-        let hours = conduit.hours.and_then(|hours| hours.window(&self.policy.plant.timezone, self.now.wall).changes());
+        let hours = conduit.hours.and_then(|_| self.calendar.hours(id).changes());
         let believed = self.now.trust != ClockTrust::Doubtful;
         let timed = words.chain(hours).filter(|_| believed);
         timed.chain(leases).filter(|at| *at > self.now.wall).min()
@@ -127,12 +128,12 @@ impl Circumstances<'_> {
                 if carried.is_some_and(|carried| carried != name.as_str()) {
                     None
                 } else {
-                    self.shift(name.as_str())
+                    self.calendar.shift(name.as_str())
                 }
             }
             Condition::OnShift => match carried {
-                Some(carried) => self.shift(carried),
-                None => self.policy.shifts.keys().filter_map(|name: &ShiftName| self.shift(name.as_str())).reduce(any),
+                Some(carried) => self.calendar.shift(carried),
+                None => self.calendar.shifts().reduce(any),
             },
             Condition::LineIs(_)
             | Condition::LocationIs(_)
@@ -144,13 +145,9 @@ impl Circumstances<'_> {
         }
     }
 
-    fn shift(&self, name: &str) -> Option<Window> {
-        Some(self.policy.shifts.get(name)?.window(&self.policy.plant.timezone, self.now.wall))
-    }
-
     /// A time word that has its datum.
     fn clock(&self, holds: bool, local: bool) -> Truth {
-        match (self.now.trust, self.policy.plant.on_clock_doubt) {
+        match (self.now.trust, self.on_clock_doubt) {
             (ClockTrust::Proven | ClockTrust::Floor, _) => Truth::of(holds),
             (ClockTrust::Doubtful, OnClockDoubt::AllowLocal) if local => Truth::HoldsByDoubt,
             (ClockTrust::Doubtful, OnClockDoubt::AllowLocal | OnClockDoubt::Refuse) => Truth::FailsByDoubt,

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Policy;
 use super::ask::{Ask, AskError, hint};
+use super::calendar::Calendar;
 use super::model::{Asset, SubjectProof};
 use super::naming::{Named, Naming, Origin, name};
 use super::problem::Place;
@@ -192,7 +193,8 @@ pub fn explain(world: &World, evidence: &Evidence, accesses: &[Access<'_>], now:
     };
     let asked = match found {
         Some((id, asset)) => {
-            let view = part::View { world, evidence, named, id, asset, conduits: &conduits, now };
+            let calendar = &Calendar::of(policy, now.wall);
+            let view = part::View { world, evidence, named, id, asset, conduits: &conduits, calendar, now };
             accesses.iter().flat_map(|access| view.access(access)).collect()
         }
         None => Vec::new(),

@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod batch;
+pub mod calendar;
 pub mod conditions;
 pub mod diff;
 pub mod explain;

@@ -8,6 +8,7 @@ use crate::decision::Reason;
 use crate::identity::Evidence;
 use crate::moment::Moment;
 use crate::names::{AssetId, ConduitId, PointName, Role};
+use crate::policy::calendar::Calendar;
 use crate::policy::conditions::{Circumstances, Truth, is_local};
 use crate::policy::model::{
     Asset, Can, Condition, Conduit, Forbidden, From, OnClockDoubt, Point, Policy, Rule, UnitZero,
@@ -26,6 +27,7 @@ pub(super) struct View<'a> {
     pub(super) id: &'a AssetId,
     pub(super) asset: &'a Asset,
     pub(super) conduits: &'a [(&'a ConduitId, &'a Conduit)],
+    pub(super) calendar: &'a Calendar,
     pub(super) now: Moment,
 }
 
@@ -103,9 +105,9 @@ impl View<'_> {
         names: impl Fn(&Can) -> bool,
     ) -> Asked {
         let mut rules = Vec::new();
-        for (_, conduit) in self.conduits {
+        for (id, conduit) in self.conduits {
             for rule in conduit.allow.iter().filter(|rule| rule.on == *self.id && rule.can.iter().any(&names)) {
-                let (stage, because) = self.rule(conduit, rule, access, piece);
+                let (stage, because) = self.rule((id, conduit), rule, access, piece);
                 rules.push(Considered { rule: rule.id.clone(), place: rule.place, stage, because });
             }
         }
@@ -117,7 +119,7 @@ impl View<'_> {
     /// The stage at which a rule stops, and why.
     fn rule(
         &self,
-        conduit: &Conduit,
+        (id, conduit): (&ConduitId, &Conduit),
         rule: &Rule,
         access: &Access<'_>,
         piece: Option<Piece<'_>>,
@@ -149,9 +151,9 @@ impl View<'_> {
             return (Some(Reason::Range), why);
         }
         let local = conduit_is_local(conduit) && matched.iter().chain(&kept).any(|role| is_local(role));
-        match self.first_failed(&circumstances, conduit, rule, local) {
+        match self.first_failed(&circumstances, (id, conduit), rule, local) {
             Some((reason, why)) => (Some(reason), why),
-            None if circumstances.rule(conduit, rule, local) == Truth::HoldsByDoubt => {
+            None if circumstances.rule(id, conduit, rule, local) == Truth::HoldsByDoubt => {
                 (None, "allows it: the clock is doubtful, and the role works on site".to_owned())
             }
             None => (None, rule.limit.map_or_else(|| "allows it".to_owned(), |limit| format!("allows it, {limit}"))),
@@ -160,7 +162,8 @@ impl View<'_> {
 
     fn circumstances<'b>(&'b self, named: &'b Named) -> Circumstances<'b> {
         Circumstances {
-            policy: &self.world.policy,
+            calendar: self.calendar,
+            on_clock_doubt: self.world.policy.plant.on_clock_doubt,
             attributes: &named.subject.attributes,
             assurance: named.assurance,
             approvals: &self.evidence.approvals,
@@ -172,7 +175,7 @@ impl View<'_> {
     fn first_failed(
         &self,
         circumstances: &Circumstances<'_>,
-        conduit: &Conduit,
+        (id, conduit): (&ConduitId, &Conduit),
         rule: &Rule,
         local: bool,
     ) -> Option<(Reason, String)> {
@@ -191,7 +194,7 @@ impl View<'_> {
             }
         }
         if let Some(hours) = conduit.hours {
-            match circumstances.hours(conduit, local) {
+            match circumstances.hours(id, conduit, local) {
                 Truth::Fails => {
                     failed.push((Reason::Condition, format!("it is outside the conduit's hours `{hours}`")));
                 }

@@ -1,5 +1,6 @@
 //! From candidate rules to a table.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::{Allow, ConduitSettings, FunctionRow, Lanes, NamedPoint, NeverWhat, Nevers, Row, Segment, Table, Units};
@@ -58,9 +59,12 @@ impl Plan {
         let conduits: Vec<(&ConduitId, &Conduit)> =
             self.conduits.iter().filter_map(|id| policy.conduits.get_key_value(id)).collect();
         let settings = conduits.iter().map(|(id, conduit)| settings(id, conduit)).collect();
-        let (Some(asset), None) = (policy.assets.get(&self.asset), self.refuse) else {
+        let known = policy.assets.get(&self.asset);
+        let (Some(asset), None) = (known, self.refuse) else {
+            // What nobody may do is named all the same: the record of a refusal says which point was meant.
+            let points = known.map_or_else(Vec::new, points);
             let refuse = Some(self.refuse.unwrap_or(Reason::NoConduit));
-            return Table { asset: Some(self.asset.clone()), conduits: settings, refuse, ..Table::default() };
+            return Table { asset: Some(self.asset.clone()), conduits: settings, refuse, points, ..Table::default() };
         };
         let ready: Vec<Ready<'_>> = self
             .candidates
@@ -183,8 +187,9 @@ fn lanes(points: &[NamedPoint], row: impl Fn(&PointName) -> Row) -> Lanes {
     let mut lanes: Vec<(Bank, Vec<Segment>)> = Vec::new();
     let mut rows: Vec<(usize, &NamedPoint, Row)> =
         points.iter().enumerate().map(|(at, named)| (at, named, row(&named.name))).collect();
-    // Stable: those that allow first, then those that are named at all; each by bank and address.
-    rows.sort_by_key(|(_, _, row)| (row.allow.is_none(), row.named.is_none() && row.waive.is_none()));
+    // Stable: those that allow first, then those that come nearest, then those that are named at all.
+    let stage = |row: &Row| Reverse(row.fails.as_ref().map(|(reason, _)| *reason));
+    rows.sort_by_key(|(_, _, row)| (row.allow.is_none(), stage(row), row.named.is_none() && row.waive.is_none()));
     for (point, named, row) in rows {
         let bank = named.point.bank;
         let at = lanes.iter().position(|(lane, _)| *lane == bank).unwrap_or_else(|| {

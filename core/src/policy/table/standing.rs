@@ -36,7 +36,16 @@ pub(crate) fn standing(world: &World, evidence: &Evidence, now: Moment, cache: &
             if let (Some(named), None) = (&named, refuse) {
                 plan.ended = named.ended;
                 plan.keeps_reads = named.panel;
-                let (candidates, changes) = candidates(policy, evidence, named, id, &conduits, now);
+                let calendar = cache.calendar(world.generation, policy, now.wall);
+                let circumstances = Circumstances {
+                    calendar,
+                    on_clock_doubt: policy.plant.on_clock_doubt,
+                    attributes: &named.subject.attributes,
+                    assurance: named.assurance,
+                    approvals: &evidence.approvals,
+                    now,
+                };
+                let (candidates, changes) = candidates(&circumstances, named, id, &conduits);
                 plan.candidates = candidates;
                 until.wall = until.wall.into_iter().chain(changes).min();
             }
@@ -69,25 +78,16 @@ pub(crate) fn leading<'p>(
 
 /// The rules for one of the subject's roles on the asset, in order, and the first moment at which one may answer
 /// differently.
-pub(crate) fn candidates(
-    policy: &Policy,
-    evidence: &Evidence,
+fn candidates(
+    circumstances: &Circumstances<'_>,
     named: &Named,
     asset: &AssetId,
     conduits: &[(&ConduitId, &Conduit)],
-    now: Moment,
 ) -> (Vec<Candidate>, Option<UnixMs>) {
-    let circumstances = Circumstances {
-        policy,
-        attributes: &named.subject.attributes,
-        assurance: named.assurance,
-        approvals: &evidence.approvals,
-        now,
-    };
     let full = &named.subject.roles;
     let mut candidates = Vec::new();
     let mut changes = None;
-    for (at, (_, conduit)) in conduits.iter().enumerate() {
+    for (at, (id, conduit)) in conduits.iter().enumerate() {
         let remote = matches!(conduit.from, From::Remote(_));
         for (index, rule) in conduit.allow.iter().enumerate().filter(|(_, rule)| rule.on == *asset) {
             let is_full = !rule.who.is_disjoint(full);
@@ -97,8 +97,8 @@ pub(crate) fn candidates(
             // Local is the role by which the rule matched; nobody is local at the far end of a remote conduit.
             let full_local = !remote && rule.who.intersection(full).any(is_local);
             let read_local = full_local || !remote && rule.who.intersection(&named.keeps).any(is_local);
-            let full = circumstances.rule(conduit, rule, full_local);
-            let read = if read_local == full_local { full } else { circumstances.rule(conduit, rule, read_local) };
+            let full = circumstances.rule(id, conduit, rule, full_local);
+            let read = if read_local == full_local { full } else { circumstances.rule(id, conduit, rule, read_local) };
             candidates.push(Candidate {
                 conduit: at,
                 rule: index,
@@ -106,7 +106,7 @@ pub(crate) fn candidates(
                 full: is_full.then_some(full),
                 approved: circumstances.approval(conduit) == Truth::Holds,
             });
-            changes = changes.into_iter().chain(circumstances.changes(conduit, rule)).min();
+            changes = changes.into_iter().chain(circumstances.changes(id, conduit, rule)).min();
         }
     }
     (candidates, changes)

@@ -1,11 +1,13 @@
 //! A second opinion: random small plants and random frames are judged by the tables and by a naive reading of the rulings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::decision::{Decision, Reason};
 use crate::identity::{Attributes, Life};
 use crate::moment::{Moment, UnixMs};
 use crate::policy::Policy;
+use crate::policy::diff::{Right, diff};
+use crate::policy::explain::explain;
 use crate::policy::model::{Forbidden, Never};
 use crate::policy::riverside::{load, world};
 use crate::policy::table::{TableCache, decide};
@@ -164,4 +166,89 @@ fn nothing_changes_before_valid_until_and_shared_tables_decide_alike() {
         }
     }
     assert!(ends > 300, "{ends}");
+}
+
+#[test]
+fn an_explanation_names_the_stage_that_the_decision_names() {
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut checked = 0;
+    for _ in 0..200 {
+        let base = a_world(&mut random);
+        let zero = base.policy.assets["plc"].profile.unit_zero;
+        for _ in 0..30 {
+            let now = moment(&mut random);
+            let (who, facts, revoked) = person(&mut random, now);
+            let world = with_facts(&base, facts, revoked);
+            let (unit, pdu) = frame(&mut random);
+            let request = Request::decode(&pdu).unwrap();
+            let accesses = request.accesses(unit, zero);
+            let decision = decide(&derive(&world, &who.evidence, now).table, &accesses, now);
+            let explanation = explain(&world, &who.evidence, &accesses, now);
+            assert_eq!((explanation.effect, explanation.reason), (decision.effect, decision.reason));
+            let stage = match decision.reason {
+                Some(reason @ (Reason::Range | Reason::Condition | Reason::Clock)) => Some(reason),
+                None => None,
+                Some(_) => continue,
+            };
+            let said = explanation.asked.iter().flat_map(|asked| &asked.rules);
+            let mut said = said.filter(|considered| Some(&considered.rule) == decision.rule.as_ref());
+            assert!(said.any(|considered| considered.stage == stage), "{pdu:02x?} {explanation}");
+            assert!(explanation.to_string().lines().count() < 60, "one screen");
+            checked += 1;
+        }
+    }
+    assert!(checked > 500, "{checked}");
+}
+
+/// Every address of a bank that a station has the right to, by asking for each.
+fn rights(world: &World, bank: &str, verb: &str) -> BTreeSet<u16> {
+    let now = crate::policy::riverside::at("2026-03-10 10:00");
+    let evidence = crate::policy::riverside::evidence(HERE, "10.0.1.21", None);
+    let table = derive(world, &evidence, now).table;
+    let unit = world.policy.assets["plc"].units[0];
+    let zero = world.policy.assets["plc"].profile.unit_zero;
+    let may = |address: &u16| {
+        let [high, low] = address.to_be_bytes();
+        let pdu: &[u8] = match (bank, verb) {
+            ("holding", "read") => &[3, high, low, 0, 1],
+            ("coils", "read") => &[1, high, low, 0, 1],
+            ("holding", _) => &[6, high, low, 0, 0],
+            _ => &[5, high, low, 0, 0],
+        };
+        let accesses = Request::decode(pdu).unwrap().accesses(unit, zero);
+        let reason = decide(&table, &accesses, now).reason;
+        !matches!(reason, Some(Reason::NoRule | Reason::Never))
+    };
+    (0..64).filter(may).collect()
+}
+
+/// The addresses in a list of differences, such as `holding 3-5`.
+fn addresses(rights: &[Right], bank: &str, verb: &str) -> BTreeSet<u16> {
+    let of_station = rights.iter().filter(|right| right.subject.as_str() == "station" && right.verb == verb);
+    let ranges = of_station.filter_map(|right| right.addresses.as_deref()?.strip_prefix(bank)?.strip_prefix(' '));
+    let range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        first.parse::<u16>().unwrap()..=last.parse::<u16>().unwrap()
+    };
+    ranges.flat_map(range).collect()
+}
+
+#[test]
+fn a_diff_is_exact_to_the_address() {
+    let mut random = Random(0x1D87_2B41_9A5F_0C63);
+    let mut differing = 0;
+    for _ in 0..150 {
+        let (old, new) = (a_world(&mut random), a_world(&mut random));
+        let found = diff(&old.policy, &new.policy);
+        for (bank, verb) in [("holding", "read"), ("holding", "write"), ("coils", "read"), ("coils", "write")] {
+            let (before, after) = (rights(&old, bank, verb), rights(&new, bank, verb));
+            let gained: BTreeSet<u16> = after.difference(&before).copied().collect();
+            let lost: BTreeSet<u16> = before.difference(&after).copied().collect();
+            assert_eq!(addresses(&found.gained, bank, verb), gained, "{bank} {verb}\n{found}");
+            assert_eq!(addresses(&found.lost, bank, verb), lost, "{bank} {verb}\n{found}");
+            differing += gained.len() + lost.len();
+        }
+        assert!(diff(&new.policy, &new.policy).is_empty());
+    }
+    assert!(differing > 1000, "{differing}");
 }
