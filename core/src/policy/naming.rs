@@ -232,3 +232,6 @@ fn or_else(known: Attributes, more: &Attributes) -> Attributes {
         logged_in: known.logged_in.or(more.logged_in),
     }
 }
+
+#[cfg(test)]
+mod tests;

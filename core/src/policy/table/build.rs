@@ -1,7 +1,7 @@
 //! From candidate rules to a table.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Allow, ConduitSettings, FunctionRow, Lanes, NamedPoint, NeverWhat, Nevers, Row, Segment, Table, Units};
 use crate::access::Bank;
@@ -75,12 +75,9 @@ impl Plan {
             })
             .collect();
         let points = points(asset);
-        let point_row = |right: Right, name: &PointName| {
-            row(&ready, right, |can| match can {
-                Can::Read(point) => right == Right::Read && point == name,
-                Can::Write(point) => right == Right::Write && point == name,
-                Can::Broadcast | Can::Function(_) => false,
-            })
+        let named = Named::of(&ready);
+        let of = |rules: &BTreeMap<&PointName, Vec<&Ready<'_>>>, right, name: &PointName| {
+            rules.get(name).map_or_else(Row::default, |rules| row(rules.iter().copied(), right))
         };
         Table {
             conduits: settings,
@@ -90,9 +87,9 @@ impl Plan {
             keeps_reads: self.keeps_reads,
             units: units(asset),
             read_gaps: asset.profile.read_gaps,
-            reads: lanes(&points, |name| point_row(Right::Read, name)),
-            writes: lanes(&points, |name| point_row(Right::Write, name)),
-            broadcast: row(&ready, Right::Other, |can| *can == Can::Broadcast),
+            reads: lanes(&points, |name| of(&named.reads, Right::Read, name)),
+            writes: lanes(&points, |name| of(&named.writes, Right::Write, name)),
+            broadcast: row(having(&ready, |can| *can == Can::Broadcast), Right::Other),
             functions: functions(&ready, &asset.profile),
             never: nevers(policy, &self.asset, asset, &points),
             points,
@@ -130,12 +127,47 @@ fn units(asset: &Asset) -> Units {
     units
 }
 
-/// What the candidates say about the rights that `named` picks out of their `can`.
-fn row(ready: &[Ready<'_>], right: Right, named: impl Fn(&Can) -> bool) -> Row {
+/// The rules that name each point: an asset may have thousands of both.
+#[derive(Default)]
+struct Named<'r, 'p> {
+    reads: BTreeMap<&'p PointName, Vec<&'r Ready<'p>>>,
+    writes: BTreeMap<&'p PointName, Vec<&'r Ready<'p>>>,
+}
+
+impl<'r, 'p> Named<'r, 'p> {
+    fn of(ready: &'r [Ready<'p>]) -> Self {
+        let mut named = Self::default();
+        for rule in ready {
+            let add = |points: &mut BTreeMap<&'p PointName, Vec<&'r Ready<'p>>>, point: &'p PointName| {
+                let rules = points.entry(point).or_default();
+                // A right that stands twice in one rule is one right.
+                if !rules.last().is_some_and(|last| std::ptr::eq(*last, rule)) {
+                    rules.push(rule);
+                }
+            };
+            for can in &rule.rule.can {
+                match can {
+                    Can::Read(point) => add(&mut named.reads, point),
+                    Can::Write(point) => add(&mut named.writes, point),
+                    Can::Broadcast | Can::Function(_) => {}
+                }
+            }
+        }
+        named
+    }
+}
+
+/// The candidates that have a right which `named` picks.
+fn having<'r, 'p>(ready: &'r [Ready<'p>], named: impl Fn(&Can) -> bool) -> impl Iterator<Item = &'r Ready<'p>> {
+    ready.iter().filter(move |ready| ready.rule.can.iter().any(&named))
+}
+
+/// What the rules that name a right say about it.
+fn row<'r, 'p: 'r>(rules: impl Iterator<Item = &'r Ready<'p>>, right: Right) -> Row {
     let mut row = Row::default();
     let mut unlimited = false;
     let mut certain = false;
-    for Ready { candidate, conduit, rule } in ready.iter().filter(|ready| ready.rule.can.iter().any(&named)) {
+    for Ready { candidate, conduit, rule } in rules {
         let allow = || Allow { rule: rule.id.clone(), keep: keep(conduit, right) };
         if candidate.approved && right != Right::Read && row.waive.is_none() {
             row.waive = Some(allow());
@@ -239,11 +271,11 @@ fn functions(ready: &[Ready<'_>], profile: &Profile) -> Vec<FunctionRow> {
             let covers = |function: Function| {
                 codes(function, profile).iter().any(|(of, only)| *of == code && (only.is_none() || *only == sub))
             };
-            let row = row(ready, right, |can| match can {
+            let named = having(ready, |can| match can {
                 Can::Function(function) => covers(*function),
                 Can::Read(_) | Can::Write(_) | Can::Broadcast => false,
             });
-            FunctionRow { code, sub, row }
+            FunctionRow { code, sub, row: row(named, right) }
         })
         .collect()
 }

@@ -1,0 +1,141 @@
+//! Who a session is, proof by proof.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::policy::riverside::{FILLER, PANEL_IP, SCADA_IP, at, certificate, evidence, key_of, policy, world};
+
+fn now() -> Moment {
+    at("2026-03-10 10:00")
+}
+
+fn token(subject: &str, role: &str, claims: Attributes) -> Proof {
+    Proof::Token { subject: subject.into(), roles: [Role::from(role)].into(), claims, bound_to: None, expires: None }
+}
+
+/// Name, assurance and roles.
+fn who(evidence: &Evidence) -> Option<(String, u8, Vec<String>)> {
+    match name(&world(policy()), evidence, now()) {
+        Naming::Named(named) => {
+            let roles = named.subject.roles.iter().map(ToString::to_string).collect();
+            Some((named.subject.id.to_string(), named.assurance.0, roles))
+        }
+        Naming::Revoked(_) | Naming::Nobody => None,
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "compared with what may be nobody")]
+fn is(name: &str, assurance: u8, roles: &[&str]) -> Option<(String, u8, Vec<String>)> {
+    Some((name.to_owned(), assurance, roles.iter().map(|role| (*role).to_owned()).collect()))
+}
+
+#[test]
+fn the_proof_of_highest_assurance_names_and_only_its_roles_count() {
+    let mut several = evidence(FILLER, SCADA_IP, None);
+    assert_eq!(who(&several), is("station", 1, &["Operator"]));
+    several.proofs.push(token("lead", "Supervisor", Attributes::default()));
+    assert_eq!(who(&several), is("lead", 2, &["Supervisor"]));
+    let not_after = UnixMs(i64::MAX);
+    several.proofs.push(Proof::Certificate { spki: key_of("scada"), role: Some("Operator".into()), not_after });
+    assert_eq!(who(&several), is("scada", 3, &["Operator"]));
+    several.proofs.reverse();
+    assert_eq!(who(&several), is("scada", 3, &["Operator"]), "in any order");
+}
+
+#[test]
+fn a_token_is_cut_to_the_declared_role_and_a_certificate_needs_it() {
+    let mut lead = evidence(FILLER, "10.10.9.50", None);
+    lead.proofs.push(token("lead", "Engineer", Attributes::default()));
+    assert_eq!(who(&lead), is("lead", 2, &[]));
+    assert_eq!(who(&certificate(FILLER, "scada", Some("Supervisor"))), is("scada", 3, &[]));
+    assert_eq!(who(&certificate(FILLER, "scada", None)), is("scada", 3, &[]));
+}
+
+#[test]
+fn a_key_that_is_not_registered_and_a_name_that_is_not_declared_show_nobody() {
+    assert_eq!(who(&certificate(FILLER, "copy-of-scada", Some("Operator"))), None);
+    let mut unknown = evidence(FILLER, "10.10.9.50", None);
+    unknown.proofs.push(token("visitor", "Supervisor", Attributes::default()));
+    assert_eq!(who(&unknown), None);
+}
+
+#[test]
+fn a_proof_counts_only_in_the_zone_of_its_subject() {
+    let mut away = policy();
+    away.subjects.get_mut("station").unwrap().zone = "filling".into();
+    let named = name(&world(away), &evidence(FILLER, SCADA_IP, None), now());
+    assert!(matches!(named, Naming::Nobody));
+}
+
+#[test]
+fn a_panel_is_its_address_with_its_mac() {
+    for (ip, mac, known) in [
+        (PANEL_IP, Some("02:1f:5a:00:10:31"), true),
+        ("::ffff:10.10.9.31", Some("02:1f:5a:00:10:31"), true),
+        (PANEL_IP, None, false),
+        (PANEL_IP, Some("02:1f:5a:00:10:32"), false),
+        ("10.10.9.32", Some("02:1f:5a:00:10:31"), false),
+    ] {
+        assert_eq!(who(&evidence(FILLER, ip, mac)).is_some(), known, "{ip} {mac:?}");
+    }
+    // A grant shown from elsewhere opens nothing.
+    let grant = Grant {
+        id: "g".into(),
+        subject: "old-panel".into(),
+        by: "Operator".into(),
+        ends: UnixMs(i64::MAX),
+        ends_ran: None,
+    };
+    let mut stolen = evidence(FILLER, "10.10.9.32", Some("02:1f:5a:00:10:31"));
+    stolen.proofs.push(Proof::SessionGrant { grant: Arc::new(grant) });
+    assert_eq!(who(&stolen), None);
+}
+
+#[test]
+fn a_far_end_is_known_at_its_own_conduit_only() {
+    let at_remote = |remote: Option<&str>| {
+        let mut far = Evidence { remote: remote.map(RemoteName::from), ..evidence(FILLER, "192.0.2.7", None) };
+        far.proofs.push(token("acme", "Vendor", Attributes::default()));
+        who(&far)
+    };
+    assert_eq!(at_remote(Some("acme-service")), is("acme", 2, &["Vendor"]));
+    assert_eq!(at_remote(Some("other-service")), None);
+    assert_eq!(at_remote(None), None);
+}
+
+#[test]
+fn a_certificate_past_its_end_is_over_and_a_doubtful_clock_never_ends_one() {
+    let mut old = certificate(FILLER, "scada", Some("Operator"));
+    old.proofs.pop();
+    let not_after = now().wall;
+    old.proofs.push(Proof::Certificate { spki: key_of("scada"), role: Some("Operator".into()), not_after });
+    let ended = |now: Moment| match name(&world(policy()), &old, now) {
+        Naming::Named(named) => named.ended,
+        Naming::Revoked(_) | Naming::Nobody => panic!("nobody"),
+    };
+    assert!(ended(now()));
+    assert!(!ended(Moment { wall: UnixMs(not_after.0 - 1), ..now() }));
+    assert!(!ended(Moment { trust: ClockTrust::Doubtful, ..now() }));
+}
+
+#[test]
+fn what_the_policy_says_of_a_subject_wins_over_claims_and_claims_over_facts() {
+    let text = |text: &str| Some(Arc::from(text));
+    let claims = Attributes { line: text("line-2"), location: text("hall-2"), ..Attributes::default() };
+    let facts = Attributes {
+        line: text("line-3"),
+        location: text("hall-3"),
+        plant_mode: text("maintenance"),
+        ..Attributes::default()
+    };
+    let mut lead = evidence(FILLER, "10.10.9.50", None);
+    lead.proofs.push(token("lead", "Supervisor", claims));
+    // Another's token lends nothing.
+    let other = Attributes { second_factor: Some(true), ..Attributes::default() };
+    lead.proofs.push(token("acme", "Vendor", other));
+    let world = World { facts, ..world(policy()) };
+    let Naming::Named(named) = name(&world, &lead, now()) else { panic!("nobody") };
+    let known = named.subject.attributes;
+    assert_eq!((known.line, known.location, known.plant_mode), (text("line-1"), text("hall-2"), text("maintenance")));
+    assert_eq!(known.second_factor, None);
+}
