@@ -158,6 +158,14 @@ impl<'a> Lines<'a> {
         Some((self.at, last + 1))
     }
 
+    /// How many sound records stand behind the place where the finished lines end. After a power cut, before the next start,
+    /// that is possible; at any other time somebody has damaged the line in between.
+    pub fn sound_behind(&self) -> u64 {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let whole = rest.split_inclusive(|byte| *byte == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
+        whole.map(|line| u64::from(parse(line).is_ok())).sum()
+    }
+
     /// The offset behind the last line that was given out.
     pub const fn offset(&self) -> usize {
         self.at

@@ -215,6 +215,9 @@ pub enum Why {
     /// A segment ends in the middle of a line although another one follows.
     #[error("the segment ends in the middle of a line, and another one follows")]
     Unfinished,
+    /// Behind an unfinished line there are sound records: it was finished once.
+    #[error("the line was changed: it does not end, and {0} sound record(s) follow it")]
+    Hole(u64),
     /// A checkpoint names another digest for a record than it has.
     #[error("the checkpoint covers record {} with another digest", .0.0)]
     Covers(Seq),
@@ -271,6 +274,10 @@ impl Verifier {
             self.line(line, each).map_err(|why| self.broken(why))?;
         }
         self.place = (name.to_owned(), length(lines.offset()));
+        let behind = lines.sound_behind();
+        if behind > 0 {
+            return Err(self.broken(Why::Hole(behind)));
+        }
         self.report.unfinished = lines.rest().map(|(offset, bytes)| Unfinished {
             segment: name.to_owned(),
             offset: length(offset),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,22 +46,55 @@ pub enum MediumError {
     },
 }
 
-/// The database was damaged and did not stay in use.
+/// The database could not be used as it was found. Whoever starts has to say so loudly, and to apply again what the journal
+/// knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restored {
-    /// Where the damaged file is now.
-    pub aside: PathBuf,
-    /// What was wrong with it.
-    pub cause: String,
-    /// The last good copy is open; false when there was none (or it is damaged too) and the database is new and empty.
-    pub from_copy: bool,
+pub enum Restored {
+    /// It was damaged; the last good copy is in use.
+    Copy {
+        /// Where the damaged file is now.
+        aside: PathBuf,
+        /// What was wrong with it.
+        cause: String,
+    },
+    /// It was damaged and there is no good copy: the store is empty.
+    Empty {
+        /// Where the damaged file is now.
+        aside: PathBuf,
+        /// What was wrong with it.
+        cause: String,
+    },
+    /// It was not there although its good copy is; that is in use.
+    Missing,
+    /// It can be read and not be written: what it holds is in force, and no change can be kept.
+    ReadOnly {
+        /// What it said.
+        cause: String,
+    },
 }
 
 impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { aside, cause, from_copy } = self;
-        let now = if *from_copy { "the last good copy is in use" } else { "there is no good copy: the store is empty" };
-        write!(f, "the state database was damaged ({cause}) and is set aside as `{}`; {now}", aside.display())
+        let damaged = |f: &mut fmt::Formatter<'_>, cause: &str, aside: &Path| {
+            write!(f, "the state database was damaged ({cause}) and is set aside as `{}`; ", aside.display())
+        };
+        match self {
+            Self::Copy { aside, cause } => {
+                damaged(f, cause, aside)?;
+                f.write_str("the last good copy is in use")
+            }
+            Self::Empty { aside, cause } => {
+                damaged(f, cause, aside)?;
+                f.write_str("there is no good copy: the store is empty")
+            }
+            Self::Missing => f.write_str("the state database was missing; the last good copy is in use"),
+            Self::ReadOnly { cause } => {
+                write!(
+                    f,
+                    "the state database cannot be written ({cause}): what it holds is in force, no change is kept"
+                )
+            }
+        }
     }
 }
 
@@ -68,6 +102,8 @@ impl fmt::Display for Restored {
 pub struct FileMedium {
     db: Connection,
     path: PathBuf,
+    /// Set when `db` is a copy of a database that cannot be written: every change is then refused.
+    read_only: bool,
 }
 
 impl fmt::Debug for FileMedium {
@@ -77,26 +113,69 @@ impl fmt::Debug for FileMedium {
 }
 
 impl FileMedium {
-    /// Opens (or makes) the database at `path`. A damaged one is set aside and the last good copy is opened; then the
-    /// caller has to say so loudly and to apply again what the journal knows since.
+    /// Opens (or makes) the database at `path`. A damaged one is set aside and the last good copy is opened; one that cannot be
+    /// written is read all the same, because the gateway has to serve.
     pub fn open(path: &Path) -> Result<(Self, Option<Restored>), MediumError> {
         if rusqlite::version_number() < OLDEST_SAFE_SQLITE {
             return Err(MediumError::OldLibrary(rusqlite::version()));
         }
-        let cause = match connect(path) {
-            Ok(db) => return Ok((Self { db, path: path.to_owned() }, None)),
-            Err(error) if is_damage(&error) => error.to_string(),
-            Err(error) => return Err(database(path, error)),
+        let has_copy = copy_path(path).is_file();
+        // Looked at first, for opening makes what is missing. A crash while a damaged database was replaced, or a hand that
+        // removed it, is no new gateway.
+        let restored = if has_copy && !path.exists() {
+            Restored::Missing
+        } else {
+            match Self::at(path) {
+                Ok(medium) => return Ok((medium, None)),
+                Err(error) if is_damage(&error) => {
+                    let (aside, cause) = (set_aside(path).map_err(|cause| file(path, cause))?, error.to_string());
+                    if has_copy { Restored::Copy { aside, cause } } else { Restored::Empty { aside, cause } }
+                }
+                Err(error) if is_unwritable(&error) && path.is_file() => {
+                    return Self::open_copy(path, error.to_string());
+                }
+                Err(error) => return Err(database(path, error)),
+            }
         };
-        let aside = set_aside(path).map_err(|cause| file(path, cause))?;
+        let restored = Self::restore(path, restored).map_err(|cause| file(path, cause))?;
+        Ok((Self::at(path).map_err(|cause| database(path, cause))?, Some(restored)))
+    }
+
+    fn at(path: &Path) -> rusqlite::Result<Self> {
+        Ok(Self { db: connect(path)?, path: path.to_owned(), read_only: false })
+    }
+
+    /// Puts the good copy in the place of the database, wholly or not at all. One that is damaged too is none.
+    fn restore(path: &Path, restored: Restored) -> io::Result<Restored> {
         let copy = copy_path(path);
-        let mut from_copy = false;
-        if copy.is_file() && connect_copy(&copy).is_ok() {
-            fs::copy(&copy, path).and_then(|_| File::open(path)?.sync_all()).map_err(|cause| file(path, cause))?;
-            from_copy = true;
+        match restored {
+            Restored::Copy { aside, cause } if connect_copy(&copy).is_err() => Ok(Restored::Empty { aside, cause }),
+            Restored::Copy { .. } | Restored::Missing => {
+                let fresh = path.with_extension("copying");
+                fs::copy(&copy, &fresh)?;
+                File::open(&fresh)?.sync_all()?;
+                fs::rename(&fresh, path)?;
+                sync_folder(path)?;
+                Ok(restored)
+            }
+            Restored::Empty { .. } | Restored::ReadOnly { .. } => Ok(restored),
         }
-        let db = connect(path).map_err(|cause| database(path, cause))?;
-        Ok((Self { db, path: path.to_owned() }, Some(Restored { aside, cause, from_copy })))
+    }
+
+    /// Reads the database, its write-ahead log included, through a copy in the folder for temporary files.
+    pub(crate) fn open_copy(path: &Path, cause: String) -> Result<(Self, Option<Restored>), MediumError> {
+        let failed = |cause| file(path, cause);
+        let name = path.file_name().unwrap_or_default();
+        let folder = std::env::temp_dir().join(format!("bulkhead-read-only-{}", std::process::id()));
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        let here = folder.join(name);
+        for suffix in ["", "-wal"] {
+            if beside(path, suffix).exists() {
+                fs::copy(beside(path, suffix), beside(&here, suffix)).map_err(failed)?;
+            }
+        }
+        let medium = Self { db: connect(&here).map_err(|cause| database(path, cause))?, path: here, read_only: true };
+        Ok((medium, Some(Restored::ReadOnly { cause })))
     }
 
     /// Where the good copy of the database at `path` is kept.
@@ -167,6 +246,17 @@ fn failure(code: ErrorCode, text: String) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error { code, extended_code }, Some(text))
 }
 
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn is_unwritable(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::SystemIoFailure | ErrorCode::DiskFull))
+}
+
 fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
 }
@@ -180,9 +270,8 @@ fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = free.unwrap_or_else(|| path.with_extension("damaged-last.db"));
     fs::rename(path, &aside)?;
     for suffix in ["-wal", "-shm"] {
-        let beside = |base: &Path| PathBuf::from(format!("{}{suffix}", base.display()));
-        if beside(path).exists() {
-            fs::rename(beside(path), beside(&aside))?;
+        if beside(path, suffix).exists() {
+            fs::rename(beside(path, suffix), beside(&aside, suffix))?;
         }
     }
     sync_folder(path)?;
@@ -195,7 +284,8 @@ impl Medium for FileMedium {
     }
 
     fn settle(&mut self) -> Later<'_, io::Result<()>> {
-        Box::pin(std::future::ready(Ok(())))
+        let refused = if self.read_only { Err(io::Error::from(io::ErrorKind::ReadOnlyFilesystem)) } else { Ok(()) };
+        Box::pin(std::future::ready(refused))
     }
 
     fn copy(&mut self) -> Later<'_, io::Result<()>> {

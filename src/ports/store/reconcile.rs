@@ -55,6 +55,11 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
             done.abandoned.push(order.seq);
         }
     }
+    if head < found.settled {
+        let (end, known) = (head.0, found.settled.0);
+        done.alarms
+            .push(format!("the journal ends at record {end}, and record {known} was durable: its end is missing"));
+    }
     let missing = |seq: Seq| seq > found.settled && !on_record.contains(&seq);
     let lives = found.lives.iter().map(|(subject, row)| (format!("the life of `{subject}`"), row.seq));
     let modes = found.modes.iter().map(|(conduit, row)| (format!("the mode of `{conduit}`"), row.seq));

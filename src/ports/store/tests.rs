@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::net::Later;
-use crate::ports::disk::FileMedium;
+use crate::ports::disk::{FileMedium, Restored};
 use crate::ports::journal::Order;
 use crate::tasks::Writers;
 
@@ -227,6 +227,9 @@ fn a_row_without_its_record_is_an_alarm() {
     assert_eq!(done.alarms.len(), 1);
     assert!(done.alarms[0].contains("`scada`") && done.alarms[0].contains("14"), "{:?}", done.alarms);
     assert_eq!(done.apply.len(), 1);
+    let cut = reconcile(&Found { settled: Seq(10), ..Found::default() }, &[], Seq(9));
+    assert_eq!((cut.alarms.len(), cut.settled), (1, Seq(10)));
+    assert!(cut.alarms[0].contains("ends at record 9"), "{:?}", cut.alarms);
 }
 
 #[tokio::test]
@@ -250,9 +253,8 @@ async fn a_damaged_database_is_set_aside_and_the_last_good_copy_goes_on() {
     }
     std::fs::write(&path, &bytes).unwrap();
     let (medium, restored) = FileMedium::open(&path).unwrap();
-    let restored = restored.unwrap();
-    assert!(restored.from_copy && restored.aside.is_file(), "{restored}");
-    assert_eq!(std::fs::read(&restored.aside).unwrap(), bytes, "the damaged file is kept as it was");
+    let Some(Restored::Copy { aside, .. }) = restored else { panic!("{restored:?}") };
+    assert_eq!(std::fs::read(aside).unwrap(), bytes, "the damaged file is kept as it was");
     let opened = open(Box::new(medium)).await.unwrap();
     let found = opened.found();
     assert_eq!(found.lives.keys().map(ToString::to_string).collect::<Vec<_>>(), ["first"]);
@@ -270,7 +272,42 @@ async fn without_any_good_copy_the_store_starts_empty_and_says_so() {
     std::fs::write(&path, b"this is no database, and long enough to be looked at ".repeat(100)).unwrap();
     std::fs::write(FileMedium::copy_path(&path), b"nor is this").unwrap();
     let (medium, restored) = FileMedium::open(&path).unwrap();
-    let restored = restored.unwrap();
-    assert!(!restored.from_copy && restored.to_string().contains("empty"), "{restored}");
+    assert!(matches!(restored, Some(Restored::Empty { .. })), "{restored:?}");
     assert_eq!(*open(Box::new(medium)).await.unwrap().found(), Found::default());
+}
+
+#[tokio::test]
+async fn a_missing_database_beside_a_good_copy_is_no_new_gateway() {
+    let path = folder("missing").join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    store.commit(revoke("scada", 1)).await.unwrap();
+    let (_, _, again) = start(&path).await;
+    tokio::task::yield_now().await;
+    tasks.abort_all();
+    again.abort_all();
+    tokio::task::yield_now().await;
+    std::fs::remove_file(&path).unwrap();
+    let (medium, restored) = FileMedium::open(&path).unwrap();
+    assert!(matches!(restored, Some(Restored::Missing)), "{restored:?}");
+    assert_eq!(open(Box::new(medium)).await.unwrap().found().lives.len(), 1);
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_written_is_read_and_refuses_every_change() {
+    let folder = folder("read-only");
+    let path = folder.join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    store.commit(revoke("scada", 1)).await.unwrap();
+    // The last change is still in the write-ahead log, as after a crash.
+    assert!(folder.join("state.db-wal").exists());
+    let (copy, _) = FileMedium::open_copy(&path, "attempt to write a readonly database".to_owned()).unwrap();
+    let tasks_of_copy = Tasks::new(Writers::Inline);
+    let opened = open(Box::new(copy)).await.unwrap();
+    assert_eq!(opened.found().lives.len(), 1);
+    let refused = opened.start(&tasks_of_copy).unwrap().commit(revoke("other", 2)).await;
+    assert_eq!(refused, Err(StoreError::ReadOnly));
+    tasks.abort_all();
+    tokio::task::yield_now().await;
+    drop(store);
+    assert_eq!(start(&path).await.1.lives.len(), 1);
 }

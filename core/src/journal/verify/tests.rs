@@ -232,6 +232,16 @@ fn an_unfinished_line_is_told_at_the_end_and_refused_before_it() {
 }
 
 #[test]
+fn a_zero_at_the_start_of_a_line_is_no_end() {
+    let mut small = journal();
+    let mut bytes = small.cut();
+    let second = Lines::new(&bytes).nth(1).unwrap().0;
+    bytes[second] = 0;
+    let broken = check(&small, &[("0001.jsonl", &bytes)], None).unwrap_err();
+    assert_eq!((broken.offset, broken.seq, broken.why), (u64::try_from(second).unwrap(), Seq(2), Why::Hole(3)));
+}
+
+#[test]
 fn heads_and_keys_read_back_from_their_text() {
     let mut small = journal();
     let head = small.head();
