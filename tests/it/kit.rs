@@ -7,7 +7,7 @@ mod plc;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, frame, hex};
-pub(crate) use gateway::{OTHER, Running, Setup};
+pub(crate) use gateway::{CLIENT, OTHER, Running, Setup};
 pub(crate) use plc::{Do, Plc, beside};
 
 /// How long something took, by the test's own clock.

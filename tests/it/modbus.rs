@@ -6,5 +6,6 @@ mod framing;
 mod hostile;
 mod lifetime;
 mod observe;
+mod peers;
 mod replies;
 mod retries;

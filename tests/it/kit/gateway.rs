@@ -24,7 +24,7 @@ use super::plc::{Plc, beside};
 use super::until;
 
 /// The station that has rights.
-const CLIENT: &str = "127.0.9.10";
+pub(crate) const CLIENT: &str = "127.0.9.10";
 /// A second one with the same rights.
 pub(crate) const OTHER: &str = "127.0.9.11";
 /// The conduit of the tests.

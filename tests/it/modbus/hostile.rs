@@ -204,14 +204,3 @@ fn device_identification_passes_with_a_grant_and_raises_nothing() {
     assert_eq!(client.ask(1, "2b 0e 01 00"), "2b0e0101000000");
     assert!(!gateway.journal().contains("reconnaissance"));
 }
-
-#[test]
-fn a_simulator_that_panics_on_a_short_coil_write_never_sees_one() {
-    // The 14 bytes that end a process built on tokio-modbus: 65535 coils in one byte.
-    let plc = Plc::at("127.0.1.20");
-    let gateway = Running::before(&plc);
-    let mut client = gateway.client();
-    client.say(&hex("0002 0000 0008 01 0f 0000 ffff 01 00"));
-    assert_eq!(client.answer(2), "8f03");
-    assert_eq!(plc.bytes(), Vec::<u8>::new());
-}
