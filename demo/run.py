@@ -53,6 +53,12 @@ def demo_plant():
     return text + REPLAYED_ASSET
 
 
+def written(decision, subject):
+    """The values that a decision's only access would write, when it is this subject's."""
+    accesses = decision["accesses"]
+    return accesses[0].get("new") if decision.get("subject") == subject and len(accesses) == 1 else None
+
+
 class Load(threading.Thread):
     """A master that reads and writes without pause; each write has a new value. Counts what was answered."""
 
@@ -165,7 +171,7 @@ class Demo:
             expect("the answer to speed = 900", write_register(100, 900), scada.ask(write_register(100, 900)))
         expect("speed in the PLC's memory", 900, self.plc.holding(100))
         record = until("a record of the write", lambda: [d for d in self.gateway.decisions() if d["effect"] == "allow"
-                                                        and d["accesses"][0].get("new") == [900]] or None)[0]
+                                                        and written(d, "scada") == [900]] or None)[0]
         expect("who, where and the last value in the record", ("scada", ["filler-plc/speed"], [640], "enforce"),
                (record["subject"], record["accesses"][0]["points"], record["accesses"][0].get("last"), record["mode"]))
         return f"record {record['seq']}: scada, filler-plc/speed 640 -> 900, {record['rule']}"
@@ -237,7 +243,7 @@ class Demo:
         load.end()
         expect("connections dropped by a swap", None, load.closed_at)
         expect("answers that are neither done nor refused", [], [a for a in load.wrong if a != "8601"])
-        decided = [d for d in self.gateway.decisions() if d["subject"] == "scada" and d["accesses"][0].get("new")]
+        decided = [d for d in self.gateway.decisions() if written(d, "scada")]
         hashes = [d["policy"] for d in decided][-len(load.asked):]
         expect("policies that judged the load", 2, len(set(hashes)))
         wide = decided[-1]["policy"]
@@ -282,7 +288,7 @@ class Demo:
             expect("speed after the restart", True, self.plc.holding(100) in load.asked)
             expect("a refusal after the restart: still enforced", refused(write_register(100, 1300)), lead.ask(write_register(100, 1300)))
         kept = [d["accesses"][0]["new"][0] for d in self.gateway.decisions()
-                if d["subject"] == "shift-lead" and d["effect"] == "allow" and d["accesses"][0].get("new")]
+                if written(d, "shift-lead") and d["effect"] == "allow"]
         expect("acknowledged writes without a record", [], sorted(set(acknowledged) - set(kept)))
         expect("records of acknowledged writes, at least", True, len(kept) >= len(acknowledged))
         with Master(SCADA, FILLER, timeout=2) as scada:

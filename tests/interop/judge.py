@@ -10,7 +10,8 @@ from lab import Deviation, expect, until
 
 OURS = "(ip.src == 127.0.9.20 || ip.src == 127.0.9.30 || ip.src == 127.0.9.40)"
 DIALLED = "(ip.dst == 127.0.1.20 || ip.dst == 127.0.1.30) && ip.src == 127.0.0.1"
-MODBUS = ["-d", "tcp.port==15020,mbtcp", "-o", "tcp.desegment_tcp_streams:TRUE"]
+# By its port tshark tells requests from replies.
+MODBUS = ["-o", "mbtcp.tcp.port:15020", "-o", "tcp.desegment_tcp_streams:TRUE"]
 
 
 class Judge:
@@ -33,18 +34,18 @@ class Judge:
         return done.stdout[-1500:]
 
     def plant_a_bad_reply(self):
-        """A judge that has never said no proves nothing: one reply that claims more bytes than it has, at an address of its own."""
+        """A judge that has never said no proves nothing: one reply that ends too early, at an address of its own."""
         with socket.create_server(("127.0.9.50", 15020)) as listener:
             def answer():
                 peer, _ = listener.accept()
                 with peer:
                     peer.recv(100)
-                    peer.sendall(lab.adu(1, "03080001"))
+                    peer.sendall(lab.adu(1, "0600"))
                     time.sleep(0.2)
             thread = threading.Thread(target=answer)
             thread.start()
             with lab.Master("127.0.9.10", ("127.0.9.50", 15020)) as master:
-                master.send(lab.adu(1, lab.read_holding(0, 4)))
+                master.send(lab.adu(1, lab.write_register(0, 4)))
                 master.frame()
             thread.join()
 
@@ -52,7 +53,8 @@ class Judge:
         self.plant_a_bad_reply()
         time.sleep(1.5)  # what it has seen but not yet written
         self.lab.stop(self.process, signal.SIGINT)
-        bad = "_ws.malformed"
+        # Malformed, no Modbus at all, or a header that no standard knows.
+        bad = "(_ws.malformed || (tcp.len > 0 && !mbtcp && !tcp.reassembled_in) || mbtcp.prot_id != 0 || mbtcp.len < 2 || mbtcp.len > 254)"
         if not self.count(f"{bad} && ip.src == 127.0.9.50"):
             raise Deviation("the planted bad reply", "tshark calls it malformed", "nothing")
         told = []

@@ -20,7 +20,7 @@ ROOT = HERE.parent.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", "/var/tmp/bulkhead-target"))
 TOOLS = pathlib.Path(os.environ.get("BULKHEAD_TOOLS", "/var/tmp/bulkhead-tools"))
 PYTHON = TOOLS / "venv/bin/python"
-CAPTURES = ROOT.parent / "shared/data/captures"
+CAPTURES = pathlib.Path(os.environ.get("BULKHEAD_CAPTURES", ROOT.parent / "shared/data/captures"))
 EXAMPLE = ROOT / "config/examples/bottling"
 
 

@@ -46,7 +46,8 @@ def found(name):
         lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
         return next((p["version"] for p in lock["package"] if p["name"] == name), None)
     if kind == "folder":
-        return "here" if any((ROOT / place).glob("*modbus*.pcap")) else None
+        folder = pathlib.Path(os.environ.get("BULKHEAD_CAPTURES", ROOT / place))
+        return "here" if any(folder.glob("*modbus*.pcap")) else None
     raise SystemExit(f"peers.toml: {name}: unknown source `{kind}`")
 
 

@@ -31,7 +31,7 @@ async def main(source, host, port):
     assert not (await client.write_coil(2, True, device_id=1)).isError()
     assert not (await client.write_coils(4, [True, False, True], device_id=1)).isError()
     assert not (await client.write_registers(100, [1, 2, 3], device_id=1)).isError()
-    assert not (await client.mask_write_register(104, and_mask=0xF0, or_mask=5, device_id=1)).isError()
+    assert not (await client.mask_write_register(address=104, and_mask=0xF0, or_mask=5, device_id=1)).isError()
     both = await client.readwrite_registers(read_address=100, read_count=3, write_address=110, values=[9], device_id=1)
     assert both.registers == [1, 2, 3]
     for refused in (

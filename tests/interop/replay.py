@@ -168,6 +168,7 @@ class Server:
             peer.close()
 
     def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept, which would keep the address
         self.listener.close()
 
 

@@ -3,6 +3,8 @@
 //! `#[cfg(test)]` on each module: without it clippy's `allow-unwrap-in-tests` does not reach the functions they share.
 
 #[cfg(test)]
+mod acceptance;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod cli;

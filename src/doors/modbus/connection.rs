@@ -271,7 +271,8 @@ impl Connection {
 
     /// The link is gone, or must go. Whatever the device had is answered for it; what it had not goes to a new link.
     pub(super) fn lose_link(&mut self, by_device: bool) -> Result<(), SessionEvent> {
-        self.south.close(by_device);
+        // In `observe` anybody may send what makes a device close: that must not keep the others from it.
+        self.south.close(by_device && self.mode == Mode::Enforce);
         self.replies.clear();
         while let Some(entry) = self.line.lost() {
             if entry.is_ours() {
