@@ -15,16 +15,29 @@ const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// Gives one order to the daemon and waits for its answer.
 pub(super) fn ask(context: &Context<'_>, order: Command) -> Result<Answer, Failure> {
     let settings = files::settings(&context.config)?;
+    let stream =
+        UnixStream::connect(&settings.socket).map_err(|error| unreachable(&error, &settings.socket, context))?;
+    give(stream, &settings.socket, order)
+}
+
+/// As [`ask`], but none where nobody can be asked: for questions that have another answer then.
+pub(super) fn ask_if_reachable(context: &Context<'_>, order: Command) -> Result<Option<Answer>, Failure> {
+    let settings = files::settings(&context.config)?;
+    match UnixStream::connect(&settings.socket) {
+        Ok(stream) => give(stream, &settings.socket, order).map(Some),
+        Err(_) => Ok(None),
+    }
+}
+
+fn give(stream: UnixStream, socket: &Path, order: Command) -> Result<Answer, Failure> {
     let line = serde_json::to_vec(&Order { v: VERSION, order })
         .map_err(|error| Failure::internal(format!("the order cannot be written: {error}"), "report this"))?;
     if line.len() > MAX_LINE {
         let cause = format!("the order has {} bytes, the daemon takes {MAX_LINE}", line.len());
         return Err(Failure::usage(cause, "make the policy file smaller"));
     }
-    let stream =
-        UnixStream::connect(&settings.socket).map_err(|error| unreachable(&error, &settings.socket, context))?;
     let reply = exchange(stream, line).map_err(|error| {
-        let cause = format!("the daemon at {} did not answer: {error}", settings.socket.display());
+        let cause = format!("the daemon at {} did not answer: {error}", socket.display());
         Failure::internal(cause, "see its log; whether the order was carried out says: bulkhead journal show --last 5")
     })?;
     match read(&reply)?.answer {

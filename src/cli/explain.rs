@@ -12,9 +12,10 @@ use bulkhead_core::policy::explain::{Who, question};
 use bulkhead_core::world::World;
 use serde::Serialize;
 
-use super::args::Explain;
+use super::args::{Clock, Explain};
 use super::journal::{Found, each, newest, segments};
-use super::{Answer, Context, Exit, Failure, files, when, words};
+use super::{Answer, Context, Exit, Failure, client, files, when, words};
+use crate::service::commands::{Answer as Said, Command};
 
 /// The most decisions that `--last` tells.
 const MOST: usize = 1_000;
@@ -109,11 +110,34 @@ fn outcomes(wanted: &[Seq], folder: &Path) -> Result<Vec<(Seq, Outcome, bool)>, 
     Ok(outcomes)
 }
 
-/// Asks a policy file, or the last known good one. Lives (who is revoked) are the daemon's to know: `explain` says so.
+/// Asks the daemon, whose world knows the time and who is revoked; none when it does not run or may not be asked.
+fn live(subject: &str, asset: &str, words: &str, context: &mut Context<'_>) -> anyhow::Result<Option<Exit>> {
+    let order = Command::ExplainLive { subject: subject.into(), asset: asset.into(), words: words.to_owned() };
+    match client::ask_if_reachable(context, order)? {
+        Some(Said::Explained(explained)) => {
+            context.out.value(&explained.explanation)?;
+            for line in &explained.lines {
+                context.out.line(line)?;
+            }
+            Ok(Some(if explained.allowed { Exit::Ok } else { Exit::No }))
+        }
+        Some(_) => Err(client::unexpected().into()),
+        None => Ok(None),
+    }
+}
+
+/// Asks a policy file, or the last known good one.
 fn asked(arguments: &Explain, context: &mut Context<'_>) -> Answer {
     let (Some(subject), Some(asset), Some(words)) = (&arguments.subject, &arguments.asset, &arguments.words) else {
         return Err(Failure::usage("who asks for what is missing", "explain --as SUBJECT --on ASSET --do WORDS").into());
     };
+    let plain = arguments.policy.is_none() && arguments.at.is_none() && arguments.grant.is_none();
+    if plain && matches!(arguments.clock, Clock::Proven) {
+        match live(subject, asset, words, context)? {
+            Some(exit) => return Ok(exit),
+            None => context.out.line("(the daemon was not asked: who is revoked is not known here)")?,
+        }
+    }
     let file = match &arguments.policy {
         Some(file) => file.clone(),
         None => files::active_policy(&files::settings(&context.config)?)?,

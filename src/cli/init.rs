@@ -43,12 +43,14 @@ pub(super) fn run(arguments: &Init, context: &mut Context<'_>) -> Answer {
         make(&folder, 0o750)?;
     }
     make(&settings.keys_folder(), 0o700)?;
-    let key = SoftwareKey::create(&settings.checkpoint_key())
+    let key = SoftwareKey::load_or_create(&settings.checkpoint_key())
         .map_err(|error| Failure::internal(error, "see that the state folder is yours and its disk is writable"))?;
     if let Some(site) = &arguments.site {
         keep(&settings.site_file(), &format!("{site}\n"))?;
     }
-    keep(&settings.active_policy(), &text)?;
+    if !settings.active_policy().exists() {
+        keep(&settings.active_policy(), &text)?;
+    }
 
     let made = Made {
         state: settings.state.clone(),
@@ -116,15 +118,16 @@ fn first_policy(file: Option<&Path>, site: Option<&str>) -> Result<(String, Load
     Ok((text, loaded))
 }
 
+/// The policy is written last: where it is, the gateway was made. What a broken first try left behind is used.
 fn refuse_to_overwrite(settings: &Settings) -> Result<(), Failure> {
-    let own = [settings.checkpoint_key(), settings.active_policy(), settings.store_file()];
-    match own.iter().find(|path| path.exists()) {
-        None => Ok(()),
-        Some(path) => Err(Failure::no(
-            format!("{} exists: this gateway was made before, and init overwrites nothing", path.display()),
-            "to change the policy: bulkhead policy activate FILE; for a new gateway choose another `state` folder",
-        )),
+    let (key, policy) = (settings.checkpoint_key(), settings.active_policy());
+    if !(policy.exists() && key.exists()) {
+        return Ok(());
     }
+    Err(Failure::no(
+        format!("{} exists: this gateway was made before, and init overwrites nothing", policy.display()),
+        "to change the policy: bulkhead policy activate FILE; for a new gateway choose another `state` folder",
+    ))
 }
 
 fn policy_folder(settings: &Settings) -> PathBuf {

@@ -115,8 +115,13 @@ fn assets(status: &Status) -> Vec<Vec<String>> {
         let state = match (&listener.trouble, asset.map(|asset| asset.state)) {
             (Some(trouble), _) => format!("DOES NOT LISTEN: {trouble}"),
             (None, Some(AssetState::Up)) => "up".to_owned(),
-            (None, Some(AssetState::Down)) => "DOWN".to_owned(),
-            (None, Some(AssetState::Idle) | None) => "listening".to_owned(),
+            (None, Some(AssetState::Down)) => {
+                let since = asset
+                    .and_then(|asset| asset.down_for)
+                    .map_or_else(String::new, |ms| format!(" for {}", when::span(ms)));
+                format!("DOWN{since}: it does not answer")
+            }
+            (None, Some(AssetState::Idle) | None) => "not asked yet".to_owned(),
         };
         let device = asset.map_or_else(|| "-".to_owned(), |asset| asset.connect.to_string());
         rows.push(vec![listener.at.to_string(), listener.asset.to_string(), device, state]);

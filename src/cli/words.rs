@@ -139,7 +139,8 @@ fn gateway(record: &GatewayRecord) -> String {
             format!("gateway: policy {} in force, before it {}", to.short(), from.short())
         }
         GatewayRecord::PolicyRefused { policy, problems, first } => {
-            format!("gateway: policy {} REFUSED, {problems} problems; the first: {first}", policy.short())
+            let problems = if *problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") };
+            format!("gateway: policy {} REFUSED, {problems}; the first: {first}", policy.short())
         }
         GatewayRecord::Mode { conduit, mode, by } => {
             format!("gateway: conduit {conduit} set to {} by {by}", mode_word(*mode))

@@ -166,6 +166,9 @@ impl Receipt {
     fn say(&mut self, outcome: Outcome) {
         let Some(open) = self.open.take() else { return };
         let now = open.shared.time.now();
+        if outcome == Outcome::NoAnswer {
+            open.shared.silent(&open.session, now);
+        }
         if outcome != Outcome::Applied
             && let Some(range) = &open.range
         {
@@ -387,6 +390,9 @@ impl Gate {
         if let Some(open) = &mut permit.receipt.open {
             open.refused = Some(reason);
         }
+        if reason == Reason::AssetDown {
+            self.shared.silent(&permit.session, now);
+        }
         let who = name_of(permit.session.subject().as_ref(), permit.session.peer());
         // Its record stands already and its outcome will say why it was not sent: it is counted only.
         self.shared.count_denial(&who, None, reason, now);
@@ -431,6 +437,9 @@ impl Gate {
     pub fn refuse(&self, session: &Arc<Session>, reason: Reason, frame: FrameRecord) -> Denial {
         let now = self.shared.time.now();
         let footing = session.footing_at(now);
+        if reason == Reason::AssetDown {
+            self.shared.silent(session, now);
+        }
         self.deny(session, &footing, &Bare(frame), &Decision::deny(reason), now)
     }
 
@@ -441,6 +450,7 @@ impl Gate {
 
     /// Values that an asset was seen to hold: from a reply to a read, or from a write that it confirmed.
     pub fn saw(&self, asset: &AssetId, unit: u8, bank: Bank, first: u16, count: u16, values: Values<'_>) {
+        self.shared.reach.answered(asset);
         self.shared.values.saw(asset, (unit, bank), first, count, values, self.shared.time.now().boot);
     }
 

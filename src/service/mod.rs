@@ -5,6 +5,7 @@
 pub mod commands;
 pub mod gate;
 pub mod orders;
+mod reach;
 mod records;
 mod repeats;
 pub mod sessions;
@@ -81,6 +82,7 @@ impl House {
             probe: parts.probe,
             tally: Tally::default(),
             values: LastValues::default(),
+            reach: reach::Reach::default(),
             fault: parts.fault,
             buckets: Mutex::new(BTreeMap::new()),
         });

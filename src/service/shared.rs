@@ -12,6 +12,7 @@ use bulkhead_core::names::{AssetId, SubjectId};
 use bulkhead_core::policy::model::Limit;
 use bulkhead_core::policy::table::{Charge, Touched};
 
+use super::reach::Reach;
 use super::sessions::Session;
 use super::tally::Tally;
 use super::time::Time;
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) tally: Tally,
     pub(crate) values: LastValues,
+    pub(crate) reach: Reach,
     pub(crate) fault: Fault,
     pub(crate) buckets: Mutex<BTreeMap<BucketKey, Bucket>>,
 }
@@ -80,6 +82,13 @@ impl Shared {
         self.tally.alarm();
         let alarm = GatewayRecord::Alarm { what: what.to_owned(), source, asset: asset.cloned(), text };
         self.say(Event::Gateway(alarm), now);
+    }
+
+    /// The asset behind a session's listener could not be reached, or did not answer.
+    pub(crate) fn silent(&self, session: &Session, now: Moment) {
+        if let Some(asset) = session.footing_at(now).standing.table.asset() {
+            self.reach.silent(asset, now.boot);
+        }
     }
 
     pub(crate) fn flush_repeats(&self, session: &Session, now: Moment) {

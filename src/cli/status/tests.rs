@@ -40,6 +40,7 @@ fn status() -> Status {
             asset: "filler-plc".into(),
             connect: "10.10.1.20:502".parse().unwrap(),
             state: AssetState::Up,
+            down_for: None,
         }],
         sessions: 3,
         allowed: 1_000,

@@ -52,13 +52,15 @@ pub enum Answer {
 }
 
 /// Why the world in force would allow or refuse something.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Explained {
     /// Whether it would be allowed.
     pub allowed: bool,
     /// The steps, a line each.
     pub lines: Vec<String>,
+    /// The same for programs, as `explain --json` tells it.
+    pub explanation: serde_json::Value,
 }
 
 /// What the gateway does now.
@@ -184,6 +186,8 @@ pub struct AssetLine {
     pub connect: SocketAddr,
     /// Whether it answers.
     pub state: AssetState,
+    /// Milliseconds that it has been down.
+    pub down_for: Option<u64>,
 }
 
 /// The journal.

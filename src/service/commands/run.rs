@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bulkhead_core::decision::Effect;
 use bulkhead_core::identity::{Assurance, Life};
+use bulkhead_core::moment::BootMs;
 use bulkhead_core::names::{AssetId, ConduitId, SubjectId};
 use bulkhead_core::policy::explain::{Who, question};
 use bulkhead_core::policy::model::{From, Mode, RecordKind, SubjectEntry, SubjectProof};
@@ -20,6 +22,7 @@ use super::{
 use crate::net::Later;
 use crate::service::House;
 use crate::service::orders::OrderError;
+use crate::service::reach::Reached;
 
 /// Problems and warnings in one answer.
 const LINES: usize = 100;
@@ -140,7 +143,9 @@ impl Desk {
         })?;
         let allowed = explained.effect == Effect::Allow;
         let lines = explained.to_string().lines().map(str::to_owned).collect();
-        Ok(Answer::Explained(Explained { allowed, lines }))
+        let explanation = serde_json::to_value(&explained)
+            .map_err(|error| Refusal::new(RefusalKind::Internal, error.to_string(), "report this"))?;
+        Ok(Answer::Explained(Explained { allowed, lines, explanation }))
     }
 
     fn subjects(&self) -> Vec<SubjectLine> {
@@ -193,11 +198,7 @@ impl Desk {
             },
             conduits: self.conduits(),
             listeners: self.premises.listeners(),
-            assets: policy
-                .assets
-                .iter()
-                .map(|(id, asset)| AssetLine { asset: id.clone(), connect: asset.connect, state: AssetState::Idle })
-                .collect(),
+            assets: policy.assets.iter().map(|(id, asset)| self.asset(id, asset.connect, now.boot)).collect(),
             sessions: u64::try_from(house.sessions.count()).unwrap_or(u64::MAX),
             allowed: counters.allowed,
             refused: counters.refused(),
@@ -211,6 +212,15 @@ impl Desk {
             },
             cloud: "none configured".to_owned(),
         }
+    }
+
+    fn asset(&self, id: &AssetId, connect: SocketAddr, now: BootMs) -> AssetLine {
+        let (state, down_for) = match self.house.shared.reach.of(id) {
+            None => (AssetState::Idle, None),
+            Some(Reached::Up) => (AssetState::Up, None),
+            Some(Reached::Down { since }) => (AssetState::Down, Some(now.0.saturating_sub(since.0))),
+        };
+        AssetLine { asset: id.clone(), connect, state, down_for }
     }
 
     fn journal(&self, late: u64) -> JournalLine {

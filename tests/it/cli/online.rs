@@ -3,9 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Plant, Said};
+use crate::kit::{Plc, until};
 
 /// A daemon in the foreground of a test.
 struct Daemon(Child);
@@ -20,7 +21,7 @@ impl Daemon {
             .spawn()
             .unwrap();
         let daemon = Self(child);
-        until(|| plant.run(&["status"]).code == Some(0));
+        until("the daemon answers", || plant.run(&["status"]).code == Some(0));
         daemon
     }
 
@@ -35,15 +36,6 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _gone = self.0.kill();
         let _gone = self.0.wait();
-    }
-}
-
-#[track_caller]
-fn until(mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < end, "it did not happen within 20 s");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -70,9 +62,9 @@ fn write_register(port: u16, address: u16, value: u16) -> Vec<u8> {
     frame.extend_from_slice(&address.to_be_bytes());
     frame.extend_from_slice(&value.to_be_bytes());
     stream.write_all(&frame).unwrap();
-    let mut reply = [0; 9];
+    let mut reply = vec![0; 9];
     stream.read_exact(&mut reply).unwrap();
-    reply.to_vec()
+    reply
 }
 
 #[track_caller]
@@ -103,11 +95,11 @@ fn the_first_day_from_nothing_to_a_refusal_that_is_explained() {
     std::fs::write(plant.path("plant.toml"), policy(port, "enforce")).unwrap();
     let said = plant.run(&["policy", "activate", "plant.toml"]);
     assert!(ok(&said).contains("is in force (generation 2)"), "{said:?}");
-    until(|| plant.run(&["status"]).out.contains(&format!("127.0.0.1:{port}")));
-    until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    until("the listener is told", || plant.run(&["status"]).out.contains(&format!("127.0.0.1:{port}")));
+    until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     assert_eq!(write_register(port, 0, 1_300), [0, 7, 0, 0, 0, 3, 1, 0x86, 1]);
 
-    until(|| plant.run(&["explain", "--last"]).code == Some(0));
+    until("the decision is on record", || plant.run(&["explain", "--last"]).code == Some(0));
     let said = plant.run(&["explain", "--last"]);
     for words in [
         "REFUSED",
@@ -122,12 +114,20 @@ fn the_first_day_from_nothing_to_a_refusal_that_is_explained() {
     assert!(ok(&shown).contains("REFUSED by conduits.c.allow[1]"), "{shown:?}");
     ok(&plant.run(&["journal", "verify"]));
 
-    // Offline verbs see the policy that is in force.
-    let said = plant.run(&["explain", "--as", "scada", "--on", "plc", "--do", "write speed 900"]);
-    assert!(ok(&said).starts_with("ALLOWED by conduits.c.allow[1]"), "{said:?}");
-    let said = plant.run(&["explain", "--as", "scada", "--on", "plc", "--do", "write speed 901"]);
+    let asks =
+        |value: &str| plant.run(&["explain", "--as", "scada", "--on", "plc", "--do", &format!("write speed {value}")]);
+    assert!(ok(&asks("900")).starts_with("ALLOWED by conduits.c.allow[1]"));
+    assert_eq!(asks("901").code, Some(1));
+    // Only the daemon knows who is revoked.
+    ok(&plant.run(&["subject", "revoke", "scada"]));
+    let said = asks("900");
     assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("revoked"), "{said:?}");
     assert_eq!(daemon.stop(), Some(0));
+    // Offline verbs see the policy that was in force, and say what they cannot know.
+    let said = asks("900");
+    let says = "(the daemon was not asked: who is revoked is not known here)\nALLOWED by conduits.c.allow[1]";
+    assert!(ok(&said).starts_with(says), "{said:?}");
     assert!(!plant.path("c.sock").exists(), "an orderly stop takes its socket along");
     let shown = plant.run(&["journal", "show", "--last", "5"]);
     assert!(ok(&shown).contains("gateway: stopped in order"), "{shown:?}");
@@ -139,7 +139,7 @@ fn running(mode: &str) -> (Plant, Daemon, u16) {
     std::fs::write(plant.path("plant.toml"), policy(port, mode)).unwrap();
     ok(&plant.run(&["init", "--policy", "plant.toml"]));
     let daemon = Daemon::start(&plant);
-    until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
+    until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     (plant, daemon, port)
 }
 
@@ -154,8 +154,9 @@ fn a_policy_with_a_typo_is_refused_with_its_place_and_the_running_one_stays() {
     assert!(said.err.contains("typo.toml:27:29: ") && said.err.contains("did you mean `speed`?"), "{said:?}");
     let hash = |said: &Said| serde_json::from_str::<serde_json::Value>(&said.out).unwrap()["policy"]["hash"].clone();
     assert_eq!(hash(&before), hash(&plant.run(&["status", "--json"])));
-    let shown = plant.run(&["journal", "show", "--refused"]);
-    assert!(ok(&shown).contains("REFUSED, 1 problems; the first: 27:29: "), "{shown:?}");
+    until("the refusal is on record", || {
+        plant.run(&["journal", "show", "--refused"]).out.contains("REFUSED, 1 problem; the first: 27:29: ")
+    });
 }
 
 #[test]
@@ -163,7 +164,9 @@ fn a_revoked_subject_is_cut_stays_out_and_stays_revoked_over_a_restart() {
     let (plant, daemon, port) = running("enforce");
     let mut connected = TcpStream::connect(("127.0.0.1", port)).unwrap();
     connected.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    until(|| plant.run(&["subject", "list"]).out.lines().any(|line| line.starts_with("scada") && !line.ends_with('0')));
+    until("the station is connected", || {
+        plant.run(&["subject", "list"]).out.lines().any(|line| line.starts_with("scada") && !line.ends_with('0'))
+    });
     let said = plant.run(&["subject", "revoke", "scada"]);
     assert!(ok(&said).contains("scada is revoked for good; 1 connection"), "{said:?}");
     assert_eq!(connected.read(&mut [0; 16]).unwrap_or(0), 0, "the connection is closed");
@@ -189,10 +192,56 @@ fn a_watched_conduit_goes_back_to_observe_by_itself_when_too_much_is_refused() {
     for value in [901, 902, 903] {
         assert_eq!(write_register(port, 0, value), [0, 7, 0, 0, 0, 3, 1, 0x86, 1]);
     }
-    until(|| mode("OBSERVE"));
+    until("back to observe", || mode("OBSERVE"));
     let shown = plant.run(&["journal", "show", "--last", "20"]);
     assert!(ok(&shown).contains("conduit c set to observe by watch"), "{shown:?}");
     assert!(shown.out.contains("3 of 3 requests were refused, more than 0.1 %"), "{shown:?}");
+}
+
+#[test]
+fn a_watched_conduit_goes_back_to_observe_when_a_heartbeat_is_lost() {
+    let plant = Plant::new();
+    let (port, plc) = (free_port(), Plc::at("127.0.1.78"));
+    let policy = policy(port, "observe")
+        .replace("127.0.1.77:9", &plc.at.to_string())
+        .replace("values 0..900 safe 0", "heartbeat");
+    std::fs::write(plant.path("plant.toml"), policy).unwrap();
+    ok(&plant.run(&["init", "--policy", "plant.toml"]));
+    let _daemon = Daemon::start(&plant);
+    until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+    ok(&plant.run(&["enforce", "c", "--watch", "10m"]));
+    let enforces = || plant.run(&["status"]).out.contains("enforce (ordered here");
+    // Longer than a heartbeat may be away: it is not the time that ends the watch.
+    for value in 0..14 {
+        assert_eq!(write_register(port, 0, value)[7], 6, "written");
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(enforces());
+    }
+    assert!(plant.run(&["status"]).out.lines().any(|line| line.contains("plc") && line.ends_with("up")));
+    until("back to observe", || !enforces());
+    let shown = plant.run(&["journal", "show", "--last", "20"]);
+    assert!(ok(&shown).contains("the heartbeat plc/speed was last seen"), "{shown:?}");
+}
+
+#[test]
+fn a_device_that_does_not_answer_is_down_on_the_screen() {
+    let (plant, _daemon, port) = running("enforce");
+    assert!(plant.run(&["status"]).out.contains("not asked yet"));
+    assert_eq!(write_register(port, 0, 5)[7..], [0x86, 0x0a]);
+    let status = plant.run(&["status"]);
+    assert!(ok(&status).contains("DOWN for") && status.out.contains("it does not answer"), "{status:?}");
+}
+
+#[test]
+fn a_first_try_that_was_broken_off_is_finished_by_the_next() {
+    let plant = Plant::new();
+    ok(&plant.run(&["init"]));
+    let key = std::fs::read(plant.path("state/keys/checkpoint.pub")).unwrap();
+    // What a power cut between the key and the policy leaves.
+    std::fs::remove_file(plant.path("state/policy/active.toml")).unwrap();
+    ok(&plant.run(&["init"]));
+    assert_eq!(std::fs::read(plant.path("state/keys/checkpoint.pub")).unwrap(), key, "nothing is overwritten");
+    assert_eq!(plant.run(&["init"]).code, Some(1));
 }
 
 #[test]
@@ -262,11 +311,15 @@ fn a_hangup_reads_the_policy_file_again_and_a_typo_in_it_changes_nothing() {
     };
     std::fs::write(plant.path("plant.toml"), "[plant\n").unwrap();
     hup();
-    until(|| std::fs::read_to_string(plant.path("log")).unwrap().contains("the running policy stays"));
+    until("the typo is told", || {
+        std::fs::read_to_string(plant.path("log")).unwrap().contains("the running policy stays")
+    });
     assert_eq!(plant_name(), "line");
     std::fs::write(plant.path("plant.toml"), policy(port, "enforce").replace("\"line\"", "\"other\"")).unwrap();
     hup();
-    until(|| plant_name() == "other");
+    until("the policy is in force", || plant_name() == "other");
     // The copy for offline verbs follows.
-    until(|| std::fs::read_to_string(plant.path("state/policy/active.toml")).unwrap().contains("\"other\""));
+    until("the copy follows", || {
+        std::fs::read_to_string(plant.path("state/policy/active.toml")).unwrap().contains("\"other\"")
+    });
 }
