@@ -151,11 +151,11 @@ impl<'a> Lines<'a> {
     }
 
     /// What follows the last finished line: `None` when the segment ends there or goes on with preallocated zeroes only,
-    /// else the offset of the unfinished line and its length without the zeroes behind it.
-    pub fn rest(&self) -> Option<(usize, usize)> {
+    /// else the offset of what is there, and its bytes without the zeroes behind it.
+    pub fn rest(&self) -> Option<(usize, &'a [u8])> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let last = rest.iter().rposition(|byte| *byte != 0)?;
-        Some((self.at, last + 1))
+        Some((self.at, rest.get(..=last)?))
     }
 
     /// How many sound records stand behind the place where the finished lines end. After a power cut, before the next start,
@@ -241,6 +241,6 @@ mod tests {
         assert_eq!((lines.offset(), lines.rest()), (6, None));
         let mut lines = Lines::new(b"ab\ncd\0e\0\0");
         assert_eq!(lines.by_ref().count(), 1);
-        assert_eq!(lines.rest(), Some((3, 4)));
+        assert_eq!(lines.rest(), Some((3, &b"cd\0e"[..])));
     }
 }

@@ -17,6 +17,9 @@ const DOMAIN: &[u8] = b"bulkhead-checkpoint-v1";
 /// A checkpoint must cover one of the last so many records before it. Bounds the verifier's memory (2 MiB).
 pub const REACH: usize = 65_536;
 
+/// An unfinished line is looked at up to here, in bytes.
+const LONGEST: usize = 16_384;
+
 /// The bytes that a checkpoint's signature is over.
 pub fn checkpoint_message(seq: Seq, digest: &Sha256) -> Vec<u8> {
     [DOMAIN, &seq.0.to_be_bytes(), &digest.0].concat()
@@ -218,6 +221,9 @@ pub enum Why {
     /// Behind an unfinished line there are sound records: it was finished once.
     #[error("the line was changed: it does not end, and {0} sound record(s) follow it")]
     Hole(u64),
+    /// What stands behind the last record is no beginning of a line, or more than one.
+    #[error("what stands there is not the beginning of a record")]
+    Garbage,
     /// A checkpoint names another digest for a record than it has.
     #[error("the checkpoint covers record {} with another digest", .0.0)]
     Covers(Seq),
@@ -274,14 +280,13 @@ impl Verifier {
             self.line(line, each).map_err(|why| self.broken(why))?;
         }
         self.place = (name.to_owned(), length(lines.offset()));
-        let behind = lines.sound_behind();
-        if behind > 0 {
-            return Err(self.broken(Why::Hole(behind)));
+        if let Some(why) = damage(&lines) {
+            return Err(self.broken(why));
         }
-        self.report.unfinished = lines.rest().map(|(offset, bytes)| Unfinished {
+        self.report.unfinished = lines.rest().map(|(offset, rest)| Unfinished {
             segment: name.to_owned(),
             offset: length(offset),
-            length: length(bytes),
+            length: length(rest.len()),
         });
         Ok(())
     }
@@ -390,6 +395,24 @@ impl Verifier {
         let (segment, offset) = self.place.clone();
         Broken { segment, offset, seq: Seq(self.report.last.seq.0 + 1), why }
     }
+}
+
+/// Whether what stands behind the last finished line is anything else than the beginning of one.
+fn damage(lines: &Lines<'_>) -> Option<Why> {
+    let (_, rest) = lines.rest()?;
+    match lines.sound_behind() {
+        0 if rest.first() != Some(&b'{') || begins_with_a_whole_record(rest) => Some(Why::Garbage),
+        0 => None,
+        behind => Some(Why::Hole(behind)),
+    }
+}
+
+/// A record is written with its newline: a whole one with something else behind it had another byte there once.
+fn begins_with_a_whole_record(rest: &[u8]) -> bool {
+    // No record is nearly as long; the bound keeps a hostile file from costing more than a moment.
+    let rest = rest.get(..LONGEST).unwrap_or(rest);
+    let ends = (1..rest.len()).filter(|end| rest.get(end - 1) == Some(&b'}'));
+    ends.filter_map(|end| rest.get(..end)).any(|line| parse(line).is_ok())
 }
 
 fn length(bytes: usize) -> u64 {
