@@ -86,9 +86,11 @@ pub struct Permit<T> {
     ground: Ground,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a permit rests on.
 enum Ground {
-    Judged,
+    /// The judgement of this footing. Another one (an end has come, the evidence or the world has changed) judges anew.
+    Judged(Arc<Footing>),
+    /// The conduit's mode.
     Observed,
 }
 
@@ -270,7 +272,7 @@ impl Gate {
             receipt,
             rule: decision.rule,
             generation: footing.standing.generation,
-            ground: Ground::Judged,
+            ground: Ground::Judged(Arc::clone(&footing)),
         };
         if !hold || self.shared.fault == Fault::ForwardBeforeCommit {
             return Verdict::Pass(permit);
@@ -491,20 +493,21 @@ impl<T: Request> Permit<T> {
     fn again(mut self) -> Result<Self, Denial> {
         let now = self.shared.time.now();
         let footing = self.session.footing_at(now);
-        if self.ground == Ground::Observed {
-            return if footing.mode == Mode::Observe && !self.session.is_cut() {
-                Ok(self)
-            } else {
-                Err(Denial::new(Reason::Abandoned))
-            };
-        }
-        if footing.standing.generation == self.generation && !self.session.is_cut() {
+        let holds = match &self.ground {
+            Ground::Observed if footing.mode != Mode::Observe || self.session.is_cut() => {
+                return Err(Denial::new(Reason::Abandoned));
+            }
+            Ground::Observed => true,
+            Ground::Judged(stood_on) => Arc::ptr_eq(stood_on, &footing) && !self.session.is_cut(),
+        };
+        if holds {
             return Ok(self);
         }
         let gate = Gate { shared: Arc::clone(&self.shared) };
         let (footing, decision) = gate.ask(&self.session, &self.request, now);
         if decision.allows() {
             self.generation = footing.standing.generation;
+            self.ground = Ground::Judged(footing);
             self.rule = decision.rule;
             return Ok(self);
         }

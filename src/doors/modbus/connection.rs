@@ -565,7 +565,8 @@ impl Connection {
                 if self.inbox.bytes().len() == self.passed {
                     self.south.finish(cx);
                 }
-                self.south.is_up() && now.0 < ended.0.saturating_add(ms(self.asset.answer_within))
+                (self.south.is_up() || self.inbox.bytes().len() > self.passed)
+                    && now.0 < ended.0.saturating_add(ms(self.asset.answer_within))
             }
         };
         if waits || !self.out.is_empty() { Ok(()) } else { Err(SessionEvent::Closed) }

@@ -1,20 +1,24 @@
 //! One life of the real gateway, on a thread of its own, in a folder of its own.
 
-use std::net::{SocketAddr, TcpListener};
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use bulkhead::app::{Gateway, Ports, Settings, start};
 use bulkhead::entropy::MachineEntropy;
 use bulkhead::net::machine::Machine;
+use bulkhead::net::{Later, Listen, Network, Stream};
 use bulkhead::ports::clock::MachineClock;
 use bulkhead::ports::disk::{FileDisk, FileMedium};
 use bulkhead::ports::keys::SoftwareKey;
 use bulkhead::service::House;
 use bulkhead::tasks::{Tasks, Writers};
 use bulkhead::telemetry::Fault;
+use bulkhead_core::identity::Mac;
 use bulkhead_core::policy::model::Mode;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -61,6 +65,12 @@ zone = "office"
 proof = "address"
 address = "127.0.9.11"
 role = "Operator"
+[subjects.marked]
+zone = "office"
+proof = "address"
+address = "127.0.9.12"
+mac = "02:1f:5a:00:10:31"
+role = "Operator"
 [subjects.six]
 zone = "office"
 proof = "address"
@@ -80,6 +90,33 @@ can = ["read low", "read area", "read speed", "read wide", "read rest", "read la
 
 /// Folders so far.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// The machine's network, where a test says which hardware address stands behind an address.
+#[derive(Debug, Default)]
+pub(crate) struct Lan {
+    machine: Machine,
+    neighbours: Mutex<BTreeMap<IpAddr, Mac>>,
+}
+
+impl Lan {
+    pub(crate) fn put(&self, address: &str, mac: &str) {
+        self.neighbours.lock().unwrap().insert(address.parse().unwrap(), mac.parse().unwrap());
+    }
+}
+
+impl Network for Lan {
+    fn listen(&self, at: SocketAddr) -> Later<'_, io::Result<Box<dyn Listen>>> {
+        self.machine.listen(at)
+    }
+
+    fn dial(&self, to: SocketAddr) -> Later<'_, io::Result<Stream>> {
+        self.machine.dial(to)
+    }
+
+    fn neighbour(&self, ip: IpAddr) -> Option<Mac> {
+        self.neighbours.lock().unwrap().get(&ip).copied()
+    }
+}
 
 /// How the tests' plant differs from the usual one.
 #[derive(Clone, Debug)]
@@ -104,6 +141,7 @@ pub(crate) struct Running {
     pub(crate) at: SocketAddr,
     pub(crate) also: Option<SocketAddr>,
     pub(crate) gateway: Arc<Gateway>,
+    pub(crate) lan: Arc<Lan>,
     pub(crate) folder: PathBuf,
     handle: Handle,
     stop: Arc<Notify>,
@@ -138,11 +176,13 @@ impl Running {
         let (end, ended) = mpsc::sync_channel(1);
         let stop = Arc::new(Notify::new());
         let (stopped, place) = (Arc::clone(&stop), folder.clone());
+        let lan = Arc::new(Lan::default());
+        let net: Arc<dyn Network> = Arc::<Lan>::clone(&lan);
         beside(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let ports = Ports {
-                    net: Arc::new(Machine),
+                    net,
                     clock: Arc::new(MachineClock::start()),
                     entropy: Arc::new(MachineEntropy),
                     probe: Arc::new(()),
@@ -162,7 +202,7 @@ impl Running {
             end.send(()).ok();
         });
         let (gateway, handle) = receiver.recv_timeout(Duration::from_secs(20)).expect("the gateway starts");
-        let running = Self { at, also, gateway, folder, handle, stop, ended };
+        let running = Self { at, also, gateway, lan, folder, handle, stop, ended };
         until("it listens", || {
             let states = running.gateway.listeners.states();
             !states.is_empty() && states.values().all(|state| state.trouble.is_none())

@@ -43,30 +43,40 @@ fn a_refusal_overtakes_where_the_plant_says_so() {
 }
 
 #[test]
-fn writes_of_one_client_keep_their_order_and_reads_do_not_wait_for_the_disk() {
+fn writes_of_one_client_keep_their_order_whether_they_wait_for_the_disk_or_not() {
     let plc = Plc::at("127.0.1.20");
     let gateway = Running::before(&plc);
     let mut client = gateway.client();
-    for round in 0..20_u16 {
-        let id = round * 8;
-        let mut asked = Vec::new();
-        for at in 0..6 {
-            asked.extend(frame(id + at, &format!("06 0064 {:04x}", id + at)));
-        }
-        asked.extend(frame(id + 6, "03 0000 0001"));
-        client.say(&asked);
-        for _ in 0..7 {
+    // Register 101 holds 5, and a record says so: writing 5 again needs no disk.
+    for id in 0..3 {
+        assert_eq!(client.ask(id, "06 0065 0005"), "0600650005");
+    }
+    let before = plc.requests().len();
+    for round in 1..=40_u16 {
+        let (new, again) = (format!("06 0064 {round:04x}"), "06 0065 0005");
+        client.say(&[frame(round * 3, &new), frame(round * 3 + 1, again), frame(round * 3 + 2, &new)].concat());
+        for _ in 0..3 {
             client.hear().unwrap();
         }
     }
-    let written: Vec<u16> = plc
-        .requests()
-        .iter()
-        .filter(|request| request[7] == 6)
-        .map(|request| u16::from_be_bytes([request[10], request[11]]))
-        .collect();
-    assert_eq!(written.len(), 120);
-    assert!(written.is_sorted(), "{written:?}");
+    let ids: Vec<u16> =
+        plc.requests()[before..].iter().map(|request| u16::from_be_bytes([request[0], request[1]])).collect();
+    assert_eq!(ids, (3..123).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_read_does_not_wait_for_the_disk_of_the_write_before_it() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::before(&plc);
+    let mut client = gateway.client();
+    let mut overtook = 0;
+    for round in 1..=40_u16 {
+        client.say(&[frame(round * 2, &format!("06 0064 {round:04x}")), frame(round * 2 + 1, "03 0000 0001")].concat());
+        let first = client.hear().unwrap();
+        client.hear().unwrap();
+        overtook += u16::from(first[7] == 3);
+    }
+    assert!(overtook > 20, "only {overtook} reads of 40 went before the write whose record was not yet durable");
 }
 
 #[test]
@@ -105,18 +115,19 @@ fn a_client_that_is_silent_is_never_closed_for_it() {
 #[test]
 fn more_than_sixteen_requests_wait_in_the_clients_own_socket() {
     let plc = Plc::at("127.0.1.20");
-    let gateway = Running::before(&plc);
-    plc.behave(|request, reply| {
-        // The device is slow to begin with, so that the door fills up.
-        let wait = if request[1] == 1 { 300 } else { 0 };
-        vec![crate::kit::Do::Wait(Duration::from_millis(wait)), crate::kit::Do::Say(reply)]
-    });
+    let gateway = Running::with(plc.at, &Setup { asset: "answer_within = \"1 s\"", ..Setup::default() });
+    // The device reads everything and answers nothing.
+    plc.behave(|_, _| Vec::new());
     let mut client = gateway.client();
-    let asked: Vec<u8> = (1..=200).flat_map(|id| frame(id, "03 0000 0001")).collect();
-    client.say(&asked);
-    std::thread::sleep(Duration::from_millis(150));
-    assert!(plc.bytes().len() <= 16 * 12, "more than sixteen are under way");
-    for id in 1..=200 {
+    client.say(&(1..=200).flat_map(|id| frame(id, "03 0000 0001")).collect::<Vec<_>>());
+    until("the door is full", || plc.requests().len() == 16);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(plc.requests().len(), 16, "more than sixteen are under way");
+    plc.lawful();
+    for id in 1..=16 {
+        assert_eq!(client.answer(id), "830b");
+    }
+    for id in 17..=200 {
         assert_eq!(client.answer(id), "03020000");
     }
 }

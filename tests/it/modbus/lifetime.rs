@@ -51,3 +51,32 @@ fn nothing_is_sent_after_a_revocation_has_answered_however_fast_the_client_write
     assert_eq!(plc.bytes().len(), bytes);
     writer.unwrap().join().unwrap();
 }
+
+#[test]
+fn an_address_with_another_hardware_address_behind_it_has_no_rights() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::before(&plc);
+    gateway.lan.put("127.0.9.12", "02:00:00:00:66:66");
+    let mut thief = Client::from("127.0.9.12", gateway.at);
+    assert_eq!(thief.ask(1, "03 0000 0001"), "8301");
+    assert_eq!(plc.accepted(), 0);
+}
+
+#[test]
+fn an_address_that_is_taken_over_loses_its_rights_within_ten_seconds_and_keeps_its_connection() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::before(&plc);
+    gateway.lan.put("127.0.9.12", "02:1f:5a:00:10:31");
+    let mut client = Client::from("127.0.9.12", gateway.at);
+    assert_eq!(client.ask(1, "06 0064 0001"), "0600640001");
+    gateway.lan.put("127.0.9.12", "02:00:00:00:66:66");
+    std::thread::sleep(Duration::from_millis(10_100));
+    let before = plc.testimony();
+    assert_eq!(client.ask(2, "06 0064 0002"), "8601");
+    assert!(plc.testimony() == before);
+    assert_eq!(gateway.journal().matches("mac-changed").count(), 1);
+    // The rightful neighbour is back.
+    gateway.lan.put("127.0.9.12", "02:1f:5a:00:10:31");
+    std::thread::sleep(Duration::from_millis(10_100));
+    assert_eq!(client.ask(3, "06 0064 0003"), "0600640003");
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kit::{Do, Plc, Running, frame};
+use crate::kit::{Do, Plc, Running, Setup, frame};
 
 fn slow(plc: &Plc) {
     plc.behave(|_, reply| vec![Do::Wait(Duration::from_millis(400)), Do::Say(reply)]);
@@ -10,8 +10,14 @@ fn slow(plc: &Plc) {
 
 #[test]
 fn a_write_that_is_repeated_while_it_is_pending_is_sent_once_and_answered_once() {
+    for record in ["durable", "written"] {
+        repeats_a_write(&Setup { record, ..Setup::default() });
+    }
+}
+
+fn repeats_a_write(setup: &Setup) {
     let plc = Plc::at("127.0.1.20");
-    let gateway = Running::before(&plc);
+    let gateway = Running::with(plc.at, setup);
     slow(&plc);
     let mut client = gateway.client();
     for _ in 0..3 {
