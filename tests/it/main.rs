@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod acceptance;
 #[cfg(test)]
+mod acceptance_list;
+#[cfg(test)]
 mod architecture;
 #[cfg(test)]
 mod cli;

@@ -7,5 +7,6 @@ mod hostile;
 mod lifetime;
 mod observe;
 mod peers;
+mod repeats;
 mod replies;
 mod retries;
