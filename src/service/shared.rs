@@ -60,7 +60,12 @@ impl Shared {
             | SessionEvent::Cut
             | SessionEvent::Malformed
             | SessionEvent::TimedOut => {
-                return self.say(Event::Session(record.clone()), now);
+                let (by_itself, over) = self.tally.session(record.source.ip(), now.boot);
+                over.into_iter().for_each(|event| self.say(event, now));
+                if by_itself {
+                    self.say(Event::Session(record.clone()), now);
+                }
+                return;
             }
         };
         if self.count_denial(&who, None, reason, now) {

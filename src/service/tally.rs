@@ -2,11 +2,12 @@
 //! So a flood fills neither the journal nor memory, and the counters stay exact.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bulkhead_core::decision::{Class, Reason};
-use bulkhead_core::journal::record::Event;
+use bulkhead_core::journal::record::{Event, GatewayRecord};
 use bulkhead_core::moment::BootMs;
 use bulkhead_core::names::{AssetId, ConduitId};
 use bulkhead_core::policy::table::ConduitSettings;
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// Records of one kind a minute.
 const FIRST: u64 = 10;
+/// Beginnings and ends of sessions that are recorded for one source in a minute.
+const SESSIONS: u64 = 20;
 const MINUTE_MS: u64 = 60_000;
 /// Kinds told apart in one minute; all beyond count as `others`.
 const KINDS: usize = 1_024;
@@ -25,6 +28,8 @@ type Kind = (String, Option<AssetId>, Reason);
 struct Minute {
     began: BootMs,
     kinds: BTreeMap<Kind, u64>,
+    /// Beginnings and ends of sessions by source.
+    sessions: BTreeMap<IpAddr, u64>,
 }
 
 /// The counters.
@@ -145,6 +150,21 @@ impl Tally {
         (*count <= FIRST, over)
     }
 
+    /// Counts the beginning or the end of a session; true when it is to be recorded by itself. A station that comes and goes all
+    /// the time must not wear the flash.
+    pub(crate) fn session(&self, source: IpAddr, now: BootMs) -> (bool, Vec<Event>) {
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = end_of(&mut minute, now);
+        let source = source.to_canonical();
+        if minute.sessions.len() >= KINDS && !minute.sessions.contains_key(&source) {
+            // Sources beyond number are a flood: its refusals are counted, its comings and goings are not told one by one.
+            return (false, over);
+        }
+        let count = minute.sessions.entry(source).or_default();
+        *count += 1;
+        (*count <= SESSIONS, over)
+    }
+
     /// What the minute that is over still has to say.
     pub(crate) fn flush(&self, now: BootMs) -> Vec<Event> {
         end_of(&mut self.minute.lock().unwrap_or_else(PoisonError::into_inner), now)
@@ -169,8 +189,22 @@ fn end_of(minute: &mut Minute, now: BootMs) -> Vec<Event> {
         return Vec::new();
     }
     minute.began = now;
+    let churn = std::mem::take(&mut minute.sessions).into_iter().filter(|(_, count)| *count > SESSIONS).map(
+        |(source, count)| {
+            let text =
+                format!("{} beginnings and ends of sessions in a minute, of which {SESSIONS} are recorded", count);
+            Event::Gateway(GatewayRecord::Alarm {
+                what: "session-churn".to_owned(),
+                source: Some(source),
+                asset: None,
+                text,
+            })
+        },
+    );
     let more = std::mem::take(&mut minute.kinds).into_iter().filter(|(_, count)| *count > FIRST);
-    more.map(|((who, asset, reason), count)| Event::Denied { who, asset, reason, count: count - FIRST }).collect()
+    more.map(|((who, asset, reason), count)| Event::Denied { who, asset, reason, count: count - FIRST })
+        .chain(churn)
+        .collect()
 }
 
 #[cfg(test)]
@@ -225,5 +259,18 @@ mod tests {
         assert_eq!(recorded, KINDS + 10);
         assert_eq!(tally.minute.lock().unwrap().kinds.len(), KINDS + 1);
         assert_eq!(tally.flush(BootMs(60_001)).len(), 1);
+    }
+
+    #[test]
+    fn a_station_that_comes_and_goes_is_twenty_records_a_minute_and_one_alarm() {
+        let tally = Tally::default();
+        let source = "10.0.0.9".parse().unwrap();
+        let recorded = (0..50_000).filter(|ms| tally.session(source, BootMs(*ms)).0).count();
+        assert_eq!(recorded, 20);
+        let over = tally.flush(BootMs(60_000));
+        let [Event::Gateway(GatewayRecord::Alarm { what, text, .. })] = over.as_slice() else { panic!("{over:?}") };
+        assert_eq!(what, "session-churn");
+        assert!(text.starts_with("50000 "), "{text}");
+        assert!(tally.session(source, BootMs(60_001)).0);
     }
 }

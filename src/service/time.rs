@@ -85,7 +85,8 @@ mod tests {
         assert_eq!(trust(1_000_000, 10), ClockTrust::Floor);
         assert_eq!(trust(4_000_000_000_000, 10), ClockTrust::Floor);
         assert_eq!(trust(1_000_020, 20), ClockTrust::Floor);
-        assert_eq!(trust(1_000_000, 2_001), ClockTrust::Doubtful.max(ClockTrust::Floor));
+        assert_eq!(trust(1_000_000, 2_000), ClockTrust::Floor);
+        assert_eq!(trust(1_000_000, 2_001), ClockTrust::Doubtful);
         assert_eq!(trust(1_000_000, 2_001_000), ClockTrust::Doubtful);
         assert_eq!(time.now().ran, RanMs(2_001_500));
         assert_eq!(time.floor(), UnixMs(3_001_000));
