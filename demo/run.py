@@ -293,7 +293,7 @@ class Demo:
         expect("records of acknowledged writes, at least", True, len(kept) >= len(acknowledged))
         with Master(SCADA, FILLER, timeout=2) as scada:
             scada.send(lab.adu(1, read_holding(0)))
-            expect("the revoked station after the restart", ("", True), scada.rest(quiet=1))
+            expect("the revoked station after the restart", (b"", True), scada.rest(quiet=1))
         expect("exit code of an orderly stop", 0, self.gateway.stop())
         copy = self.lab.dir / "copy"
         shutil.copytree(self.gateway.dir / "state/journal", copy)
