@@ -81,6 +81,14 @@ connections = 500
     return "; ".join(told)
 
 
+# A converter whose masters use one transaction id for everything, as those of the serial gateway do.
+REPEATING = """
+[profiles.repeating]
+base = "serial"
+repeats_ids = true
+echoes_ids = true
+"""
+
 LAYOUTS = {1: "coils", 2: "discrete", 3: "holding", 4: "input", 5: "coils", 6: "holding", 15: "coils", 16: "holding"}
 
 
@@ -126,11 +134,11 @@ def draw(conversations):
 
 def plant_of(conversations, name):
     """One asset for each captured server."""
-    text, servers = HEAD.format(mode="enforce"), sorted({c.server for c in conversations}, key=repr)
+    text, servers = HEAD.format(mode="enforce") + REPEATING, sorted({c.server for c in conversations}, key=repr)
     for number, server in enumerate(servers, 1):
         points, rights, units = draw([c for c in conversations if c.server == server])
-        profile = "schneider" if "umas" in name else "serial"
-        shown = [u for u in units if u != 0 or profile == "serial"]
+        profile = "schneider" if "umas" in name else "repeating"
+        shown = [u for u in units if u != 0 or profile == "repeating"]
         text += f"""
 [assets.captured-{number}]
 zone = "cell"
@@ -177,29 +185,65 @@ def lawful_synthetic():
     return replay.synthetic(lawful=True)[0]
 
 
+def complete(conversation):
+    """The turns of a conversation as a device that always answers would have made them, since a replay cannot wait as long as
+    the plant did: what the capture left unanswered is answered with exception 04 at once, replies to what was asked before
+    the capture began are left out."""
+    flat = [(direction, frame) for direction, data in conversation.turns for frame in frames(data)[0]]
+    waiting, answered = collections.defaultdict(list), set()
+    for at, (direction, frame) in enumerate(flat):
+        key = frame[:2], frame[6], frame[7] & 0x7F
+        if direction == 0:
+            waiting[key].append(at)
+        elif waiting[key]:
+            answered.update((at, waiting[key].pop(0)))
+    turns, pending = [], collections.Counter()
+    for at, (direction, frame) in enumerate(flat):
+        key = frame[:2], frame[6], frame[7] & 0x7F
+        if direction == 1:
+            if at in answered:
+                turns.append((1, frame))
+                pending[key] -= 1
+            continue
+        turns.append((0, frame))
+        if at in answered:
+            pending[key] += 1
+        elif not pending[key]:  # else it is the retry of a request that is answered later
+            turns.append((1, frame[:4] + b"\0\3" + frame[6:7] + bytes([frame[7] | 0x80, 4])))
+    return turns
+
+
 def judged(server, conversation, to):
-    """Plays a conversation under enforce, turn by turn; requests that the capture left unanswered are not waited for."""
-    server.queue.append(conversation)
-    asked, _ = frames(conversation.sent(0))
-    answers, got = set(frames(conversation.sent(1))[0]), b""
-    with socket.create_connection(to, timeout=3.0, source_address=(SCADA, 0)) as peer:
+    """Plays a conversation under enforce, frame by frame. No answer may be the gateway's own."""
+    turns = complete(conversation)
+    asked, answers = [f for d, f in turns if d == 0], {f for d, f in turns if d == 1}
+    played = replay.Conversation(conversation.client, conversation.server)
+    played.turns = turns
+    server.queue.append(played)
+    got, buffer, due = [], b"", collections.Counter()
+    with socket.create_connection(to, timeout=2.0, source_address=(SCADA, 0)) as peer:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for direction, data in conversation.turns:
+        for direction, data in turns:
             if direction == 0:
                 peer.sendall(data)
                 continue
-            want = len(got) + len(data)
+            wanted = frames(data)[0]
+            due.update(wanted)
             try:
-                while len(got) < want:
+                while got.count(wanted[-1]) < due[wanted[-1]]:
                     piece = peer.recv(65536)
                     if not piece:
                         raise Deviation("the connection", "open to the end of the capture", "closed by the gateway")
-                    got += piece
+                    whole, buffer = frames(buffer + piece)
+                    got += whole
             except TimeoutError:
-                pass  # an answer that belongs to no request of ours was dropped; the frames below tell
-        ours = [frame for frame in frames(got)[0] if frame not in answers]
-        expect("answers of the gateway's own", [], [frame.hex() for frame in ours][:5])
-        received = lambda: b"".join(bytes(r) for c, r in server.received if c is conversation)  # noqa: E731
+                raise Deviation("a captured reply", wanted[-1].hex(), "not delivered within 2 s") from None
+
         # A byte-identical repeat of a pending request stands for it: each request must have reached the device, not each copy.
-        until("every request has reached the device", lambda: set(asked) <= set(frames(received())[0]), within=3)
+        def reached():
+            received = b"".join(bytes(r) for c, r in server.received if c is played)
+            return set(asked) <= set(frames(received)[0])
+        until("every request has reached the device", reached, within=5)
+    ours = [frame.hex() for frame in got if frame not in answers]
+    expect("answers of the gateway's own", [], ours[:5])
     return len(asked)

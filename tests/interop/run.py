@@ -365,7 +365,7 @@ def main():
     options = arguments.parse_args()
     passed, failed, skipped = 0, [], 0
     with Lab("interop") as work:
-        eye = judge.Judge(work) if options.peers == "all" else None
+        eye = judge.Judge(work) if options.peers == "all" and not options.only else None
         bench = Bench(work)
         chosen = [entry for entry in SCENARIOS if options.only in entry[0] and (options.peers == "all" or entry[1] == "light")]
         for name, _, run in chosen + ([("tshark_finds_no_malformed_byte_of_ours", "all", lambda _: eye.verdict())] if eye else []):
