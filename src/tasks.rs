@@ -42,7 +42,6 @@ impl Tasks {
     }
 
     /// Starts a writer: a thread named `name` on a real gateway, a task in the simulation.
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts a thread")]
     pub fn writer(&self, name: &str, work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         match self.writers {
             Writers::Inline => self.spawn(work),

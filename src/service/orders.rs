@@ -2,7 +2,7 @@
 //! crash between any two of them is seen at the next start. One order at a time: they are rare, and their order is the chain's.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bulkhead_core::digest::Sha256;
@@ -78,11 +78,20 @@ pub struct Orders {
     one: Mutex<()>,
     /// Orders up to this record have their row, or were told that they failed.
     settled: AtomicU64,
+    /// A revocation of this life is in force and not durable: the mark stays where it is until the next start has looked.
+    unsettled: AtomicBool,
 }
 
 impl Orders {
     pub(crate) fn new(shared: Arc<Shared>, sessions: Arc<Sessions>, store: Store) -> Self {
-        Self { shared, sessions, store, one: Mutex::new(()), settled: AtomicU64::new(0) }
+        Self {
+            shared,
+            sessions,
+            store,
+            one: Mutex::new(()),
+            settled: AtomicU64::new(0),
+            unsettled: AtomicBool::new(false),
+        }
     }
 
     /// Takes every right from a subject, for good, and cuts its sessions: in memory at once, then durably, then in memory again
@@ -102,7 +111,11 @@ impl Orders {
             return Ok(Cut { sessions: cut, seq: Seq(0), again: false });
         }
         let record = GatewayRecord::Revoked { subject: subject.clone(), by: by.to_owned(), cut };
-        let not_durable = |why| OrderError::NotDurable { what: "the revocation", why };
+        let not_durable = |why| {
+            // Its record may be on the disk all the same: the next start has to look at it, whatever is ordered after it.
+            self.unsettled.store(true, Ordering::Relaxed);
+            OrderError::NotDurable { what: "the revocation", why }
+        };
         let seq = self.record(record).await.map_err(not_durable)?;
         let row = Change::Life { subject: subject.clone(), life: Life::Revoked, seq, at: self.shared.time.now() };
         self.store.commit(row).await.map_err(|error| not_durable(error.to_string()))?;
@@ -201,10 +214,13 @@ impl Orders {
     /// Writes down how long this gateway has run, and the floor of its clock.
     pub(crate) async fn heartbeat(&self) -> bool {
         let row = Change::Ran { ran: self.shared.time.now().ran, floor: self.shared.time.floor() };
-        let kept = self.store.commit(row).await.is_ok();
-        // An order that is under way has its record behind this one.
+        if self.unsettled.load(Ordering::Relaxed) {
+            return self.store.commit(row).await.is_ok();
+        }
+        // An order that is under way has its record behind this one. Both share one commit.
         let settled = Change::Settled(Seq(self.settled.load(Ordering::Relaxed)));
-        kept && self.store.commit(settled).await.is_ok()
+        let (ran, settled) = tokio::join!(self.store.commit(row), self.store.commit(settled));
+        ran.is_ok() && settled.is_ok()
     }
 
     async fn record(&self, record: GatewayRecord) -> Result<Seq, String> {

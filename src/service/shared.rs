@@ -61,7 +61,9 @@ impl Shared {
             | SessionEvent::Malformed
             | SessionEvent::TimedOut => {
                 let (by_itself, over) = self.tally.session(record.source.ip(), now.boot);
-                over.into_iter().for_each(|event| self.say(event, now));
+                for event in over {
+                    self.say(event, now);
+                }
                 if by_itself {
                     self.say(Event::Session(record.clone()), now);
                 }

@@ -191,8 +191,7 @@ fn end_of(minute: &mut Minute, now: BootMs) -> Vec<Event> {
     minute.began = now;
     let churn = std::mem::take(&mut minute.sessions).into_iter().filter(|(_, count)| *count > SESSIONS).map(
         |(source, count)| {
-            let text =
-                format!("{} beginnings and ends of sessions in a minute, of which {SESSIONS} are recorded", count);
+            let text = format!("{count} beginnings and ends of sessions in a minute, of which {SESSIONS} are recorded");
             Event::Gateway(GatewayRecord::Alarm {
                 what: "session-churn".to_owned(),
                 source: Some(source),
