@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 pub use listeners::{ListenerState, Listeners};
 pub use run::{RunError, run};
-pub use start::{Ports, Settings, StartError, start};
+pub use start::{JOURNAL_SEGMENT, Ports, Settings, StartError, start};
 
 use crate::service::House;
 

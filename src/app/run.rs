@@ -8,7 +8,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use super::start::{Ports, Settings, StartError, start};
+use super::start::{JOURNAL_SEGMENT, Ports, Settings, StartError, start};
 use super::{Gateway, local};
 use crate::config;
 use crate::entropy::MachineEntropy;
@@ -134,6 +134,7 @@ async fn open(settings: &config::Settings) -> Result<(Gateway, About), RunError>
         policy,
         policy_name: active.display().to_string(),
         journal_max: settings.journal.max,
+        journal_segment: JOURNAL_SEGMENT,
         fault: Fault::None,
     };
     Ok((start(ports, settings).await?, about))

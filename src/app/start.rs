@@ -53,6 +53,9 @@ impl fmt::Debug for Ports {
     }
 }
 
+/// Bytes of a journal segment, unless somebody needs small ones.
+pub const JOURNAL_SEGMENT: u64 = 16 << 20;
+
 /// What a life starts with besides what it finds.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -62,6 +65,8 @@ pub struct Settings {
     pub policy_name: String,
     /// The most bytes of journal.
     pub journal_max: u64,
+    /// The bytes of one journal segment.
+    pub journal_segment: u64,
     /// A mistake to make on purpose; the simulation's alone.
     pub fault: Fault,
 }
@@ -118,7 +123,8 @@ pub async fn start(ports: Ports, settings: Settings) -> Result<Gateway, StartErr
 
     let cut = journal.cut();
     let clock = Arc::clone(&time);
-    let numbers = journal::Settings { max: settings.journal_max, ..journal::Settings::default() };
+    let (max, segment) = (settings.journal_max, settings.journal_segment);
+    let numbers = journal::Settings { max, segment, ..journal::Settings::default() };
     let journal = journal.start(&ports.tasks, ports.keys, journal::Now(Arc::new(move || clock.now())), numbers)?;
     let store = opened.start(&ports.tasks)?;
 
@@ -153,9 +159,11 @@ pub async fn start(ports: Ports, settings: Settings) -> Result<Gateway, StartErr
         fault: settings.fault,
     };
     let house = Arc::new(House::new(parts));
-    house.orders.settle(unfinished.apply, unfinished.settled).await;
     let gateway = Gateway { listeners: Arc::new(Listeners::default()), house };
     let tasks = &gateway.house.tasks;
+    // Beside the doors, and before any order: a disk in trouble delays neither.
+    let orders = Arc::clone(&gateway.house);
+    tasks.spawn(async move { orders.orders.settle(unfinished.apply, unfinished.settled).await });
     tasks.spawn(listeners::follow(Arc::clone(&gateway.house), Arc::clone(&gateway.listeners)));
     tasks.spawn(housekeeping::tick(Arc::clone(&gateway.house)));
     tasks.spawn(housekeeping::heartbeat(Arc::clone(&gateway.house)));

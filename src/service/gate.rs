@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bulkhead_core::access::{Accesses, Bank, Values};
+use bulkhead_core::access::{Accesses, Bank, Values, Verb};
 use bulkhead_core::decision::{Class, Decision, Effect, Keep, Reason};
 use bulkhead_core::journal::record::{FrameRecord, Outcome, Seq};
 use bulkhead_core::moment::Moment;
@@ -253,7 +253,14 @@ impl Gate {
             let limit = Decision { rule: decision.rule, ..Decision::deny(Reason::Limit) };
             return Verdict::Refuse(self.deny(session, &footing, &request, &limit, now));
         }
-        let receipt = match decision.keep {
+        let on_stall = footing.standing.table.conduit().map_or(OnStall::Deny, |conduit| conduit.on_stall);
+        // A write that does not wait for its record (`record = "written"`) still goes by the disk's trouble, once that is known.
+        let unkept = decision.keep == Keep::Later && acts(&request) && self.shared.journal.trouble().is_some();
+        if unkept && !decision.waived && on_stall == OnStall::Deny {
+            let unkept = Decision { rule: decision.rule, ..Decision::deny(Reason::Journal) };
+            return Verdict::Refuse(self.deny(session, &footing, &request, &unkept, now));
+        }
+        let mut receipt = match decision.keep {
             Keep::Count => Receipt::none(),
             Keep::Later | Keep::Before => match self.record(session, &footing, &request, &decision, now) {
                 Ok(receipt) => receipt,
@@ -263,6 +270,9 @@ impl Gate {
                 }
             },
         };
+        if unkept {
+            receipt.late();
+        }
         self.shared.tally.allow(footing.standing.table.conduit());
         let hold = decision.keep == Keep::Before && receipt.open.is_some() && !receipt.is_late();
         let permit = Permit {
@@ -277,7 +287,6 @@ impl Gate {
         if !hold || self.shared.fault == Fault::ForwardBeforeCommit {
             return Verdict::Pass(permit);
         }
-        let on_stall = footing.standing.table.conduit().map_or(OnStall::Deny, |conduit| conduit.on_stall);
         Verdict::Hold(Hold { permit, waived: decision.waived, on_stall })
     }
 
@@ -462,6 +471,11 @@ impl Gate {
     }
 }
 
+/// Whether a request would do more than read.
+fn acts<T: Request>(request: &T) -> bool {
+    request.accesses().iter().any(|access| access.verb != Verb::Read)
+}
+
 /// A frame of which nothing but its head is known.
 struct Bare(FrameRecord);
 
@@ -500,7 +514,7 @@ impl<T: Request> Permit<T> {
             Ground::Observed => true,
             Ground::Judged(stood_on) => Arc::ptr_eq(stood_on, &footing) && !self.session.is_cut(),
         };
-        if holds {
+        if holds || self.shared.fault == Fault::RevokeLeavesSessions {
             return Ok(self);
         }
         let gate = Gate { shared: Arc::clone(&self.shared) };

@@ -12,6 +12,7 @@ use bulkhead_core::names::{ConduitId, SubjectId};
 use bulkhead_core::policy::model::Mode;
 use bulkhead_core::policy::{self, Finding, Problem};
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 
 use super::sessions::Sessions;
 use super::shared::Shared;
@@ -21,6 +22,8 @@ use crate::telemetry::Fault;
 
 /// How long an order waits for the disk.
 const DURABLE: Duration = Duration::from_secs(5);
+/// How long before a disk that refused is asked again.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Why an order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -196,19 +199,17 @@ impl Orders {
         Ok(Activated { from, to, findings: loaded.findings })
     }
 
-    /// Writes the rows of revocations that the last life recorded and did not finish. They are in force already.
+    /// Writes the rows of revocations that the last life recorded and did not finish; they are in force already. A disk that
+    /// refuses is asked again: until the rows are there, no other order may move the mark behind which records are looked at.
     pub(crate) async fn settle(&self, unfinished: Vec<Change>, up_to: Seq) {
-        let mut settled = true;
+        let _order = self.one.lock().await;
         for row in unfinished {
-            if let Err(error) = self.store.commit(row).await {
-                // The record stays: the next start applies it again.
+            while let Err(error) = self.store.commit(row.clone()).await {
                 tracing::error!(%error, "an order of the last life could not be written down yet");
-                settled = false;
+                sleep(RETRY).await;
             }
         }
-        if settled {
-            self.settled.fetch_max(up_to.0, Ordering::Relaxed);
-        }
+        self.settled.fetch_max(up_to.0, Ordering::Relaxed);
     }
 
     /// Writes down how long this gateway has run, and the floor of its clock.

@@ -19,4 +19,6 @@ mod modbus;
 #[cfg(test)]
 mod repository;
 #[cfg(test)]
+mod seam;
+#[cfg(test)]
 mod source;

@@ -192,8 +192,13 @@ impl Running {
                     keys: Arc::new(SoftwareKey::from_seed(&[7; 32]).unwrap()),
                     restored: None,
                 };
-                let settings =
-                    Settings { policy, policy_name: "it".to_owned(), journal_max: 1 << 30, fault: Fault::None };
+                let settings = Settings {
+                    policy,
+                    policy_name: "it".to_owned(),
+                    journal_max: 1 << 30,
+                    journal_segment: 16 << 20,
+                    fault: Fault::None,
+                };
                 let gateway = Arc::new(start(ports, settings).await.unwrap());
                 sender.send((Arc::clone(&gateway), Handle::current())).unwrap();
                 stopped.notified().await;

@@ -1,0 +1,216 @@
+//! What the checker knows: built from the events alone, with rules of its own (`policies.rs`) rather than the gateway's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::check::{INVARIANTS, Violation};
+use super::event::{Answer, Event, Order, Seen};
+use super::log::{EPOCH, SHIFT_END, SHIFT_START};
+use super::modbus::{Ask, Frame};
+use super::policies::{Opinion, Plc, Who, opinion};
+
+/// A request as its master sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) who: Who,
+    pub(crate) plc: Plc,
+    pub(crate) frame: Frame,
+    pub(crate) ask: Ask,
+    /// When it was sent first.
+    pub(crate) at: u64,
+    pub(crate) times: u32,
+    /// How often the gateway said that it forwards it, and how often the PLC got it.
+    pub(crate) forwarded: u32,
+    pub(crate) got: u32,
+    /// Forwarded at, while the PLC has not answered.
+    pub(crate) pending: Option<u64>,
+    pub(crate) late: bool,
+    pub(crate) open: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    pub(crate) worlds: Vec<(u64, Seen)>,
+    pub(crate) asked: BTreeMap<u16, Asked>,
+    /// Subjects whose revocation was answered.
+    pub(crate) revoked: BTreeSet<String>,
+    pub(crate) orders: BTreeMap<u64, Order>,
+    pub(crate) durable: u64,
+    /// Writes that were answered and must be in the journal: who, first value; when it was asked for, and
+    /// whether it must survive a power cut (`durable`) or a kill only (`written`).
+    pub(crate) written: BTreeMap<(Who, u16), (u64, bool)>,
+    pub(crate) holds: Vec<(&'static str, u64, u64)>,
+    pub(crate) downs: Vec<(u64, u64)>,
+    /// When the disk was in trouble.
+    pub(crate) trouble: Vec<(u64, u64)>,
+    clocks: Vec<(u64, i64)>,
+    pub(crate) dark: bool,
+    /// A power cut left half a line, and nothing was written behind it since.
+    pub(crate) torn: bool,
+}
+
+impl Model {
+    /// The worlds in force between two moments.
+    pub(crate) fn between(&self, from: u64, to: u64) -> impl Iterator<Item = &Seen> {
+        let first = self.worlds.iter().rposition(|(at, _)| *at < from).unwrap_or(0);
+        self.worlds[first..].iter().filter(move |(at, _)| *at <= to).map(|(_, world)| world)
+    }
+
+    /// What the model thinks of a request in a world.
+    pub(crate) fn thinks(world: &Seen, asked: &Asked) -> Opinion {
+        opinion(world.policy, asked.who, asked.plc, asked.frame.unit, &asked.ask)
+    }
+
+    /// True where the world lets everything through.
+    pub(crate) fn observed(world: &Seen, plc: Plc) -> bool {
+        plc == Plc::Drive && world.observe
+    }
+
+    pub(crate) fn is_revoked(world: &Seen, who: Who) -> bool {
+        who.subject(world.policy).is_some_and(|name| world.revoked.iter().any(|revoked| revoked == name))
+    }
+
+    /// The wall clock of the gateway.
+    pub(crate) fn wall(&self, at: u64) -> i64 {
+        let by: i64 = self.clocks.iter().map(|(_, by)| by).sum();
+        EPOCH + i64::try_from(at).unwrap() + by
+    }
+
+    /// True when the shift runs by the gateway's clock.
+    pub(crate) fn on_shift(&self, at: u64) -> bool {
+        (SHIFT_START..SHIFT_END).contains(&self.wall(at).rem_euclid(86_400_000))
+    }
+
+    /// True when a fault outside the gateway may have delayed an answer.
+    pub(crate) fn excused(&self, who: Who, plc: Plc, from: u64, to: u64) -> bool {
+        let overlaps = |start: u64, end: u64| start <= to && end.saturating_add(500) >= from;
+        let held = |(name, start, end): &(&str, u64, u64)| {
+            (*name == who.host() || *name == plc.host()) && overlaps(*start, *end)
+        };
+        self.holds.iter().any(held) || self.downs.iter().any(|(start, end)| overlaps(*start, *end))
+    }
+
+    /// True when the disk was stalled or full at some moment between two.
+    pub(crate) fn troubled(&self, from: u64, to: u64) -> bool {
+        self.trouble.iter().any(|(start, end)| *start <= to && end.saturating_add(500) >= from)
+    }
+
+    /// How long the disk has been full.
+    pub(crate) fn full_for(&self, at: u64) -> u64 {
+        self.trouble.iter().filter(|(_, end)| *end == u64::MAX).map(|(start, _)| at - start).max().unwrap_or(0)
+    }
+
+    /// Checks one event against everything before it, then learns it.
+    pub(crate) fn step(&mut self, at: u64, event: &Event) -> Option<Violation> {
+        let broken = INVARIANTS.iter().find_map(|invariant| {
+            let why = (invariant.check)(self, at, event)?;
+            Some(Violation { id: invariant.id, says: invariant.says, why, at })
+        });
+        self.learn(at, event);
+        broken
+    }
+
+    fn learn(&mut self, at: u64, event: &Event) {
+        match event {
+            Event::Asked { frame, again: true, .. } => {
+                if let Some(asked) = self.asked.get_mut(&frame.id) {
+                    asked.times += 1;
+                }
+            }
+            Event::Asked { who, plc, frame, again: false } => {
+                let asked = Asked {
+                    who: *who,
+                    plc: *plc,
+                    ask: Ask::of(&frame.pdu),
+                    frame: frame.clone(),
+                    at,
+                    times: 1,
+                    forwarded: 0,
+                    got: 0,
+                    pending: None,
+                    late: false,
+                    open: true,
+                };
+                self.asked.insert(frame.id, asked);
+            }
+            Event::Answered { id, answer, .. } => self.answered(*id, *answer),
+            Event::Closed { id, .. } | Event::GaveUp { id, .. } => {
+                if let Some(asked) = self.asked.get_mut(id) {
+                    asked.open = false;
+                    asked.pending = None;
+                }
+            }
+            Event::PlcGot { frame, .. } => {
+                if let Some(asked) = self.asked.get_mut(&frame.id) {
+                    asked.got += 1;
+                }
+            }
+            Event::PlcSaid { id, .. } => {
+                if let Some(asked) = self.asked.get_mut(id) {
+                    asked.pending = None;
+                }
+            }
+            Event::Forwarded { raw: false, id, late, .. } => {
+                if let Some(asked) = self.asked.get_mut(id) {
+                    asked.forwarded += 1;
+                    asked.pending = Some(at);
+                    asked.late |= late;
+                }
+            }
+            Event::Ordered { id, order } => drop(self.orders.insert(*id, *order)),
+            Event::OrderAnswered { id, order, subject, done } => {
+                self.orders.remove(id);
+                if matches!(order, Order::Revoke { .. }) && *done {
+                    self.revoked.extend(subject.clone());
+                }
+            }
+            Event::LinkHeld { host, until } => self.holds.push((host, at, *until)),
+            Event::Crashed { dark } => {
+                self.dark |= dark;
+                self.torn |= dark;
+                self.downs.push((at, u64::MAX));
+                self.asked.values_mut().for_each(|asked| asked.pending = None);
+            }
+            Event::Started => {
+                if let Some(down) = self.downs.last_mut() {
+                    down.1 = at;
+                }
+            }
+            Event::Durable { seq } => {
+                self.durable = self.durable.max(*seq);
+                self.torn = false;
+            }
+            Event::Reopened { records, writes, .. } => {
+                self.durable = *records;
+                if self.dark {
+                    // What a power cut was allowed to take is gone.
+                    self.written.retain(|write, (_, surely)| *surely || writes.0.contains(write));
+                }
+                self.dark = false;
+            }
+            Event::World(seen) => self.worlds.push((at, seen.clone())),
+            Event::DiskStalled { until } => self.trouble.push((at, *until)),
+            Event::DiskFull { full: true } => self.trouble.push((at, u64::MAX)),
+            Event::DiskFull { full: false } => {
+                if let Some(open) = self.trouble.iter_mut().find(|(_, end)| *end == u64::MAX) {
+                    open.1 = at;
+                }
+            }
+            Event::ClockSet { by } => self.clocks.push((at, *by)),
+            Event::Forwarded { raw: true, .. }
+            | Event::Compared { .. }
+            | Event::Unasked { .. }
+            | Event::Ended { .. } => {}
+        }
+    }
+
+    fn answered(&mut self, id: u16, answer: Answer) {
+        let Some(asked) = self.asked.get_mut(&id) else { return };
+        asked.open = false;
+        let value = asked.ask.values().first().copied().unwrap_or(0);
+        // Values that occur once in a run; a conduit that observes may be watched with records that are not waited for.
+        if answer == Answer::Good && value > 1 && asked.plc == Plc::Filler && !asked.late {
+            let surely = asked.who != Who::Office;
+            self.written.insert((asked.who, value), (asked.at, surely));
+        }
+    }
+}
