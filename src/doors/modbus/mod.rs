@@ -6,7 +6,7 @@
 //! * `classify` makes a [`classify::Frame`] of bytes: the request that the gate judges and the link sends, one value.
 //! * `forward` owns the socket to the device. Nothing but a permit makes it write.
 //! * `line` holds what is outstanding and matches replies; `reply` alone turns a refusal into bytes.
-//! * `observe` is the tap of law 3: every byte passes, a copy is judged.
+//! * `connection::observe` is the tap of law 3: every byte passes, a copy is judged.
 
 mod alarms;
 mod asset;
@@ -16,7 +16,6 @@ mod forward;
 mod inbox;
 mod line;
 mod links;
-mod observe;
 mod outbox;
 mod reply;
 mod serve;

@@ -15,10 +15,10 @@ use bulkhead_core::journal::record::{FrameRecord, SessionEvent};
 use bulkhead_core::moment::BootMs;
 use bulkhead_core::policy::model::Mode;
 
-use super::alarms::Kind;
-use super::classify::{Frame, head};
-use super::connection::Connection;
-use super::line::Owner;
+use super::super::alarms::Kind;
+use super::super::classify::{Frame, head};
+use super::super::line::Owner;
+use super::Connection;
 
 impl Connection {
     /// Goes to the mode of this moment, if that can be done here; false when something has to be sent first.
