@@ -2,6 +2,7 @@
 
 mod client;
 mod gateway;
+mod lan;
 mod plc;
 
 use std::time::{Duration, Instant};

@@ -1,29 +1,26 @@
 //! One life of the real gateway, on a thread of its own, in a folder of its own.
 
-use std::collections::BTreeMap;
-use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bulkhead::app::{Gateway, Ports, Settings, start};
 use bulkhead::entropy::MachineEntropy;
-use bulkhead::net::machine::Machine;
-use bulkhead::net::{Later, Listen, Network, Stream};
+use bulkhead::net::Network;
 use bulkhead::ports::clock::MachineClock;
 use bulkhead::ports::disk::{FileDisk, FileMedium};
 use bulkhead::ports::keys::SoftwareKey;
 use bulkhead::service::House;
 use bulkhead::tasks::{Tasks, Writers};
 use bulkhead::telemetry::Fault;
-use bulkhead_core::identity::Mac;
 use bulkhead_core::policy::model::Mode;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::client::Client;
+use super::lan::Lan;
 use super::plc::{Plc, beside};
 use super::until;
 
@@ -90,33 +87,6 @@ can = ["read low", "read area", "read speed", "read wide", "read rest", "read la
 
 /// Folders so far.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
-
-/// The machine's network, where a test says which hardware address stands behind an address.
-#[derive(Debug, Default)]
-pub(crate) struct Lan {
-    machine: Machine,
-    neighbours: Mutex<BTreeMap<IpAddr, Mac>>,
-}
-
-impl Lan {
-    pub(crate) fn put(&self, address: &str, mac: &str) {
-        self.neighbours.lock().unwrap().insert(address.parse().unwrap(), mac.parse().unwrap());
-    }
-}
-
-impl Network for Lan {
-    fn listen(&self, at: SocketAddr) -> Later<'_, io::Result<Box<dyn Listen>>> {
-        self.machine.listen(at)
-    }
-
-    fn dial(&self, to: SocketAddr) -> Later<'_, io::Result<Stream>> {
-        self.machine.dial(to)
-    }
-
-    fn neighbour(&self, ip: IpAddr) -> Option<Mac> {
-        self.neighbours.lock().unwrap().get(&ip).copied()
-    }
-}
 
 /// How the tests' plant differs from the usual one.
 #[derive(Clone, Debug)]

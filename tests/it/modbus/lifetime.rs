@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kit::{Client, OTHER, Plc, Running, frame, until};
+use crate::kit::{Client, OTHER, Plc, Running, Watch, frame, until};
 
 #[test]
 fn a_revoked_subject_is_cut_and_nothing_of_it_reaches_the_device_any_more() {
@@ -44,12 +44,11 @@ fn nothing_is_sent_after_a_revocation_has_answered_however_fast_the_client_write
     });
     until("it writes", || plc.requests().len() > 100);
     assert_eq!(gateway.revoke("scada"), 1);
-    // What the device's own socket still holds was sent before the answer; a moment is enough to read it.
-    std::thread::sleep(Duration::from_millis(300));
-    let bytes = plc.bytes().len();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(plc.bytes().len(), bytes);
+    let written = gateway.lan.written();
     writer.unwrap().join().unwrap();
+    until("the device is left", || plc.open() == 0);
+    assert_eq!(gateway.lan.written(), written, "written to the device after the answer");
+    assert_eq!(plc.bytes().len(), written, "the device says the same");
 }
 
 #[test]
@@ -79,4 +78,50 @@ fn an_address_that_is_taken_over_loses_its_rights_within_ten_seconds_and_keeps_i
     gateway.lan.put("127.0.9.12", "02:1f:5a:00:10:31");
     std::thread::sleep(Duration::from_millis(10_100));
     assert_eq!(client.ask(3, "06 0064 0003"), "0600640003");
+}
+
+#[test]
+fn a_permit_that_waits_for_a_dial_is_judged_again_when_the_evidence_has_changed() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::before(&plc);
+    gateway.lan.put("127.0.9.12", "02:1f:5a:00:10:31");
+    gateway.lan.dial_slowly(Duration::from_secs(1));
+    let mut client = Client::from("127.0.9.12", gateway.at);
+    client.say(&frame(1, "06 0064 0007"));
+    until("it is judged, and the device is dialled", || gateway.lan.dials() == 1);
+    // No policy changes: the world's number stays. Another machine now stands behind the address.
+    let sessions = gateway.house().sessions.all();
+    gateway.house().sessions.neighbour(&sessions[0], "127.0.9.12".parse().unwrap(), "02:00:00:00:66:66".parse().ok());
+    assert_eq!(client.answer(1), "8601");
+    assert_eq!((plc.register(100), gateway.lan.written()), (100, 0));
+}
+
+#[test]
+fn a_request_that_waits_for_a_dial_when_its_subject_is_revoked_is_never_sent() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::before(&plc);
+    gateway.lan.dial_slowly(Duration::from_secs(1));
+    let mut client = gateway.client();
+    client.say(&frame(1, "06 0064 0007"));
+    until("the device is dialled", || gateway.lan.dials() == 1);
+    assert_eq!(gateway.revoke("scada"), 1);
+    client.closed();
+    std::thread::sleep(Duration::from_millis(1_200));
+    assert_eq!((plc.register(100), gateway.lan.written()), (100, 0));
+}
+
+#[test]
+fn a_device_that_does_not_take_the_dial_is_0a_after_two_seconds() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::before(&plc);
+    gateway.lan.dial_slowly(Duration::from_secs(60));
+    let mut client = gateway.client();
+    let began = Watch::start();
+    assert_eq!(client.ask(1, "06 0064 0007"), "860a");
+    let after = began.elapsed();
+    assert!(after >= Duration::from_millis(1_900) && after < Duration::from_millis(3_500), "{after:?}");
+    assert_eq!(client.ask(2, "03 0000 0001"), "830a", "at once, while it is left alone");
+    assert_eq!(gateway.lan.dials(), 1);
+    let journal = gateway.journal();
+    assert!(journal.contains("{\"not-sent\":\"asset-down\"}"), "{journal}");
 }
