@@ -74,4 +74,8 @@ pub enum Fault {
     RevokeNotDurable,
     /// A safe value is judged like any other.
     SafeNotWaived,
+    /// A disk in trouble refuses writes, whatever the conduit says.
+    StallRefuses,
+    /// A write that does not wait for its record goes on when records cannot be kept.
+    WrittenIgnoresDisk,
 }

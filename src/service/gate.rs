@@ -256,7 +256,8 @@ impl Gate {
         let on_stall = footing.standing.table.conduit().map_or(OnStall::Deny, |conduit| conduit.on_stall);
         // A write that does not wait for its record (`record = "written"`) still goes by the disk's trouble, once that is known.
         let unkept = decision.keep == Keep::Later && acts(&request) && self.shared.journal.trouble().is_some();
-        if unkept && !decision.waived && on_stall == OnStall::Deny {
+        let ignored = self.shared.fault == Fault::WrittenIgnoresDisk;
+        if unkept && !decision.waived && on_stall == OnStall::Deny && !ignored {
             let unkept = Decision { rule: decision.rule, ..Decision::deny(Reason::Journal) };
             return Verdict::Refuse(self.deny(session, &footing, &request, &unkept, now));
         }
@@ -270,7 +271,7 @@ impl Gate {
                 }
             },
         };
-        if unkept {
+        if unkept && !ignored {
             receipt.late();
         }
         self.shared.tally.allow(footing.standing.table.conduit());
@@ -388,7 +389,7 @@ impl Gate {
         let Hold { mut permit, waived, on_stall } = hold;
         if durable {
             permit.kept();
-        } else if waived || on_stall == OnStall::Continue {
+        } else if waived || (on_stall == OnStall::Continue && self.shared.fault != Fault::StallRefuses) {
             permit.receipt.late();
         } else {
             return Err(self.turn_down(permit, Reason::Journal));

@@ -1,4 +1,4 @@
-//! Planted bugs. Each must be caught by an invariant, or the invariants prove nothing.
+//! Planted bugs. Each promise must catch one by itself, with all the others looking away, or it proves nothing.
 
 use bulkhead::telemetry::Fault;
 
@@ -13,17 +13,29 @@ pub(crate) enum Planted {
     DiskLies,
     /// No gateway at all: a plain proxy.
     Bypass,
+    /// Every forward is told twice, as by a gateway that sends twice.
+    ToldTwice,
+    /// The policy that the gateway finds at its first start does not load.
+    NoPolicy,
 }
 
-/// Every planted bug, and the promises of which one must catch it.
-pub(crate) const ALL: &[(Planted, &[&str])] = &[
-    (Planted::Product(Fault::ForwardBeforeCommit), &["I6", "I6b"]),
-    (Planted::Product(Fault::StaleTable), &["I1", "I4", "I4b"]),
-    (Planted::Product(Fault::RevokeLeavesSessions), &["I1", "I2"]),
-    (Planted::Product(Fault::RevokeNotDurable), &["I2", "I9"]),
-    (Planted::Product(Fault::SafeNotWaived), &["I4"]),
-    (Planted::DiskLies, &["I6", "I6b"]),
-    (Planted::Bypass, &["I1b"]),
+/// Planted bugs, and the promise that must catch it.
+pub(crate) const ALL: &[(Planted, &str)] = &[
+    (Planted::Product(Fault::StaleTable), "I1"),
+    (Planted::Bypass, "I1b"),
+    (Planted::ToldTwice, "I1c"),
+    (Planted::Product(Fault::RevokeLeavesSessions), "I2"),
+    (Planted::Product(Fault::RevokeNotDurable), "I2"),
+    (Planted::Product(Fault::SafeNotWaived), "I4"),
+    (Planted::Product(Fault::StaleTable), "I4b"),
+    (Planted::Product(Fault::StallRefuses), "I4c"),
+    (Planted::Product(Fault::ForwardBeforeCommit), "I6"),
+    (Planted::DiskLies, "I6b"),
+    (Planted::Product(Fault::WrittenIgnoresDisk), "I6c"),
+    (Planted::Bypass, "I7"),
+    (Planted::Product(Fault::RevokeNotDurable), "I9"),
+    (Planted::Bypass, "I10"),
+    (Planted::NoPolicy, "L1"),
 ];
 
 /// The bug of this name, as `FAULT=` says it.

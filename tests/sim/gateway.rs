@@ -33,6 +33,7 @@ const JOURNAL_MAX: u64 = 64 << 20;
 struct Witness {
     log: Arc<Log>,
     power: Arc<Power>,
+    twice: bool,
     /// The plant's policies by digest.
     known: BTreeMap<Sha256, u8>,
 }
@@ -78,7 +79,11 @@ impl Witness {
 impl Probe for Witness {
     fn tell(&self, told: Told) {
         if self.power.is_on() {
-            self.log.tell(self.understand(told));
+            let event = self.understand(told);
+            if self.twice && matches!(event, Event::Forwarded { .. }) {
+                self.log.tell(event.clone());
+            }
+            self.log.tell(event);
         }
     }
 }
@@ -95,7 +100,12 @@ pub(crate) fn start(plant: &Plant, net: Net) {
         net: Arc::new(net),
         clock: Arc::new(SimClock { start: plant.start, boot: Instant::now(), offset: Arc::clone(&plant.offset) }),
         entropy: Arc::new(Seeded(Mutex::new(rng))),
-        probe: Arc::new(Witness { log: Arc::clone(log), power: Arc::clone(power), known }),
+        probe: Arc::new(Witness {
+            log: Arc::clone(log),
+            power: Arc::clone(power),
+            twice: plant.planted == Planted::ToldTwice,
+            known,
+        }),
         tasks: plant.tasks.clone(),
         disk: Box::new(SimDisk {
             platter: Arc::clone(platter),
@@ -108,13 +118,15 @@ pub(crate) fn start(plant: &Plant, net: Net) {
         restored: None,
     };
     let settings = Settings {
-        policy: text(0),
+        policy: text(if plant.planted == Planted::NoPolicy { POLICIES } else { 0 }),
         policy_name: "plant.toml".to_owned(),
         journal_max: JOURNAL_MAX,
         journal_segment: JOURNAL_SEGMENT,
         fault: match plant.planted {
             Planted::Product(fault) => fault,
-            Planted::Nothing | Planted::DiskLies | Planted::Bypass => Fault::None,
+            Planted::Nothing | Planted::DiskLies | Planted::Bypass | Planted::ToldTwice | Planted::NoPolicy => {
+                Fault::None
+            }
         },
     };
     let (life, tasks, log, power) =

@@ -31,9 +31,10 @@ pub(crate) struct Inner {
 }
 
 impl Log {
-    /// An empty log that starts now.
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { start: Instant::now(), inner: Mutex::default() })
+    /// An empty log that starts now; it checks every promise, or one only.
+    pub(crate) fn new(only: Option<&'static str>) -> Arc<Self> {
+        let inner = Mutex::new(Inner { model: Model { only, ..Model::default() }, ..Inner::default() });
+        Arc::new(Self { start: Instant::now(), inner })
     }
 
     /// Milliseconds since the start.
