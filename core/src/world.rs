@@ -60,7 +60,7 @@ pub fn derive(world: &World, evidence: &Evidence, now: Moment) -> Standing {
     derive_with(world, evidence, now, &mut TableCache::default())
 }
 
-/// As [`derive`], sharing equal tables between sessions: ten thousand sensors hold one.
+/// As [`derive()`], sharing equal tables between sessions: ten thousand sensors hold one.
 pub fn derive_with(world: &World, evidence: &Evidence, now: Moment, cache: &mut TableCache) -> Standing {
     crate::policy::table::standing(world, evidence, now, cache)
 }

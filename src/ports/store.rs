@@ -1,7 +1,7 @@
 //! State that must be there after a crash: rows in `SQLite`, one writer, group commit, an answer only when it is durable.
 //!
 //! An order is a record in the journal first, then a row here that carries the record's number, then an answer. What a start
-//! finds is compared with the journal by [`reconcile`].
+//! finds is compared with the journal by [`reconcile()`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 //! * `serve` accepts, caps and opens sessions; one task a connection.
 //! * `connection` is that task: one poll that looks, always in the same order, at the cut, at finished commits, at the device,
 //!   at the client and at the deadlines. It never waits for a commit, so a read does not stand behind a write's disk.
-//! * `classify` makes a [`classify::Frame`] of bytes: the request that the gate judges and the link sends, one value.
+//! * `classify` makes a `classify::Frame` of bytes: the request that the gate judges and the link sends, one value.
 //! * `forward` owns the socket to the device. Nothing but a permit makes it write.
 //! * `line` holds what is outstanding and matches replies; `reply` alone turns a refusal into bytes.
 //! * `connection::observe` is the tap of law 3: every byte passes, a copy is judged.
