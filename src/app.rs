@@ -3,6 +3,7 @@
 mod housekeeping;
 mod listeners;
 mod local;
+mod lock;
 mod run;
 mod start;
 

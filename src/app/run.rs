@@ -8,8 +8,9 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
+use super::lock::NotOurs;
 use super::start::{JOURNAL_SEGMENT, Ports, Settings, StartError, start};
-use super::{Gateway, local};
+use super::{Gateway, local, lock};
 use crate::config;
 use crate::entropy::MachineEntropy;
 use crate::net::machine::Machine;
@@ -38,6 +39,12 @@ pub enum RunError {
         path: String,
         /// What went wrong.
         cause: io::Error,
+    },
+    /// Another daemon runs with the state folder.
+    #[error("state `{path}`: another daemon runs with it")]
+    Taken {
+        /// The folder.
+        path: String,
     },
     /// The store does not open.
     #[error(transparent)]
@@ -77,6 +84,8 @@ async fn serve(settings: &config::Settings) -> Result<(), RunError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Machine)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Machine)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Machine)?;
+    // Before anything is opened: a second writer would break the chain of the first.
+    let _held = lock::take(&settings.state).map_err(|error| not_ours(error, settings))?;
     let (gateway, about) = open(settings).await?;
     let gateway = Arc::new(gateway);
     let desk = local::open(&gateway, settings, about)?;
@@ -97,6 +106,14 @@ async fn serve(settings: &config::Settings) -> Result<(), RunError> {
         tracing::warn!("the journal did not take the last record in time");
     }
     Ok(())
+}
+
+fn not_ours(error: NotOurs, settings: &config::Settings) -> RunError {
+    let path = settings.state.display().to_string();
+    match error {
+        NotOurs::Taken => RunError::Taken { path },
+        NotOurs::Io(cause) => RunError::State { path, cause },
+    }
 }
 
 async fn open(settings: &config::Settings) -> Result<(Gateway, About), RunError> {

@@ -19,6 +19,10 @@ fn failure(error: &RunError) -> Failure {
         RunError::State { .. } | RunError::Keys(_) => {
             Failure::config(error, "make the state folder with `bulkhead init`")
         }
+        RunError::Taken { .. } => Failure::config(
+            error,
+            "see it: bulkhead status; a gateway beside it needs a `state` and a `socket` of its own",
+        ),
         RunError::Store(_) => Failure::config(error, "see `bulkhead doctor`"),
         RunError::Start(_) => Failure::config(error, "see `bulkhead check` and `bulkhead doctor`"),
         RunError::Socket { .. } => Failure::config(error, "does another bulkhead run with this configuration?"),

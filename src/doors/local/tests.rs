@@ -33,7 +33,7 @@ impl Drop for Folder {
     }
 }
 
-/// Counts the orders that it has finished; `Observe` takes a second.
+/// Counts the orders that it has finished; `Observe` takes a second, `Enforce` two minutes.
 #[derive(Debug, Default)]
 struct Clerk {
     finished: AtomicUsize,
@@ -44,6 +44,9 @@ impl Carry for Clerk {
         Box::pin(async move {
             if matches!(order, Command::Observe { .. }) {
                 tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            if matches!(order, Command::Enforce { .. }) {
+                tokio::time::sleep(ORDER_WITHIN * 2).await;
             }
             self.finished.fetch_add(1, Ordering::SeqCst);
             Err(Refusal::new(RefusalKind::Refused, format!("heard {by}"), ""))
@@ -223,6 +226,18 @@ async fn an_order_is_finished_although_its_caller_went_away() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(stream);
     tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(clerk.finished.load(Ordering::SeqCst), 1);
+    tasks.abort_all();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_that_outlasts_the_patience_of_the_door_is_finished_all_the_same() {
+    let folder = Folder::new();
+    let (tasks, clerk) = start(&folder, mine());
+    let reply = say(&folder, b"{\"v\":1,\"order\":{\"enforce\":{\"conduit\":\"x\",\"watch\":null}}}\n").await;
+    assert!(reply.contains("still under way after 60 s"), "{reply}");
+    assert_eq!(clerk.finished.load(Ordering::SeqCst), 0);
+    tokio::time::sleep(ORDER_WITHIN * 2).await;
     assert_eq!(clerk.finished.load(Ordering::SeqCst), 1);
     tasks.abort_all();
 }

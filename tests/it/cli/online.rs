@@ -259,11 +259,48 @@ fn an_unknown_conduit_is_refused_and_names_the_next_step() {
 #[test]
 fn a_second_daemon_does_not_take_the_state_or_the_socket_of_the_first() {
     let (plant, _daemon, port) = running("enforce");
-    let said = plant.run(&["run"]);
-    assert_eq!(said.code, Some(78), "{said:?}");
+    for config in ["c.sock", "other.sock"] {
+        let text = format!("state = \"state\"\nsocket = \"{config}\"\n");
+        std::fs::write(plant.path("bulkhead.toml"), text).unwrap();
+        let said = plant.run(&["run"]);
+        assert_eq!(said.code, Some(78), "{said:?}");
+        assert!(said.err.contains("another daemon runs with it"), "{said:?}");
+    }
+    std::fs::write(plant.path("bulkhead.toml"), "state = \"state\"\nsocket = \"c.sock\"\n").unwrap();
+    let shown = plant.run(&["journal", "show"]);
+    assert_eq!(ok(&shown).matches("started with policy").count(), 1, "only the first one wrote: {shown:?}");
     assert_eq!(write_register(port, 0, 901), [0, 7, 0, 0, 0, 3, 1, 0x86, 1]);
     ok(&plant.run(&["status"]));
     ok(&plant.run(&["journal", "verify"]));
+}
+
+#[test]
+fn a_cut_tail_is_found_by_the_head_that_was_kept_elsewhere_and_by_nothing_else() {
+    let (plant, daemon, _) = running("enforce");
+    ok(&plant.run(&["observe", "c"]));
+    assert_eq!(daemon.stop(), Some(0));
+    let lines = plant.run(&["journal", "show", "--json"]).out;
+    let head = lines.lines().rfind(|line| line.contains("checkpoint")).unwrap();
+    std::fs::write(plant.path("head.json"), head).unwrap();
+    let said = plant.run(&["journal", "verify", "--head", "head.json"]);
+    assert!(ok(&said).contains("complete   up to #") && said.out.contains("signed     up to #"), "{said:?}");
+
+    // A copy whose end was cut off in front of what the head covers, read where the gateway's keys are not.
+    std::fs::create_dir(plant.path("copy")).unwrap();
+    let cut: String = lines.lines().take(2).flat_map(|line| [line, "\n"]).collect();
+    std::fs::write(plant.path("copy/0001.jsonl"), cut).unwrap();
+    std::fs::rename(plant.path("state/keys/checkpoint.pub"), plant.path("gateway.pub")).unwrap();
+    let said = plant.run(&["journal", "verify", "copy", "--key", "gateway.pub"]);
+    assert!(ok(&said).contains("complete   not proven"), "{said:?}");
+    let said = plant.run(&["journal", "verify", "copy", "--key", "gateway.pub", "--head", "head.json"]);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains("its end was cut off"), "{said:?}");
+    let said = plant.run(&["journal", "verify", "copy", "--head", "head.json"]);
+    assert_eq!(said.code, Some(1), "without the key the head proves nothing: {said:?}");
+    std::fs::write(plant.path("head.json"), "{}").unwrap();
+    let said = plant.run(&["journal", "verify", "copy", "--key", "gateway.pub", "--head", "head.json"]);
+    assert_eq!(said.code, Some(78), "{said:?}");
+    assert!(said.err.contains("a head is the newest checkpoint line"), "{said:?}");
 }
 
 #[test]
