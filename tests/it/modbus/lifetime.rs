@@ -114,7 +114,7 @@ fn a_request_that_waits_for_a_dial_when_its_subject_is_revoked_is_never_sent() {
 fn a_device_that_does_not_take_the_dial_is_0a_after_two_seconds() {
     let plc = Plc::at("127.0.1.20");
     let gateway = Running::before(&plc);
-    gateway.lan.dial_slowly(Duration::from_secs(60));
+    gateway.lan.dial_slowly(Duration::from_mins(1));
     let mut client = gateway.client();
     let began = Watch::start();
     assert_eq!(client.ask(1, "06 0064 0007"), "860a");
