@@ -140,7 +140,8 @@ class Run:
                 runs[name].append(self.once(name, what, requests, threads))
             if what == "write":
                 runs["fdatasync"].append(self.fdatasync())
-            print(f"  {what} x{threads} round {number + 1}/{self.options.rounds}", end="\r", flush=True)
+            if sys.stdout.isatty():
+                print(f"  {what} x{threads} round {number + 1}/{self.options.rounds}", end="\r", flush=True)
         print(" " * 60, end="\r")
         return runs
 

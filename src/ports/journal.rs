@@ -16,6 +16,9 @@ use bulkhead_core::journal::record::{Event, Outcome, Seq};
 use bulkhead_core::moment::Moment;
 use tokio::sync::{mpsc, oneshot};
 
+use bell::{Bell, Hand};
+
+mod bell;
 mod open;
 mod settings;
 mod tail;
@@ -68,12 +71,17 @@ enum Entry {
 /// The way to the journal's writer; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Journal {
+    // The way into the queue goes before the hand that rings at the end.
     queue: mpsc::Sender<Entry>,
     shared: Arc<Shared>,
+    hand: Arc<Hand>,
 }
 
 /// A place in the queue for one outcome. Dropped unused, the place is free again.
-pub struct Slot(mpsc::OwnedPermit<Entry>);
+pub struct Slot {
+    place: mpsc::OwnedPermit<Entry>,
+    hand: Arc<Hand>,
+}
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,7 +93,8 @@ impl Slot {
     /// Says what became of the request whose decision has this ticket, and whether it went on before the decision was
     /// durable. Cannot fail and does not wait.
     pub fn outcome(self, of: Ticket, at: Moment, outcome: Outcome, late: bool) {
-        self.0.send(Entry::Outcome { of, at, outcome, late });
+        self.place.send(Entry::Outcome { of, at, outcome, late });
+        self.hand.0.bell.soon();
     }
 }
 
@@ -93,6 +102,7 @@ impl Slot {
 #[derive(Debug)]
 struct Shared {
     now: Now,
+    bell: Bell,
     next: AtomicU64,
     trouble: AtomicU8,
     lost: AtomicU64,
@@ -108,6 +118,7 @@ impl Shared {
     fn new(now: Now) -> Self {
         Self {
             now,
+            bell: Bell::default(),
             next: AtomicU64::new(0),
             trouble: AtomicU8::new(0),
             lost: AtomicU64::new(0),
@@ -159,7 +170,8 @@ impl Shared {
 impl Journal {
     /// A place in the queue for one outcome; `None` when the queue is full, and the caller is busy.
     pub fn reserve(&self) -> Option<Slot> {
-        self.queue.clone().try_reserve_owned().ok().map(Slot)
+        let place = self.queue.clone().try_reserve_owned().ok()?;
+        Some(Slot { place, hand: Arc::clone(&self.hand) })
     }
 
     /// A new ticket.
@@ -168,21 +180,33 @@ impl Journal {
     }
 
     /// Hands over a record whose number is asked for later, by [`Journal::seq_of`] or by an outcome. False when the queue is
-    /// full: then the caller is busy, or goes on without a record and says so with [`Journal::lost`].
+    /// full: then the caller is busy, or goes on without a record and says so with [`Journal::lost`]. What is kept before it
+    /// goes on is about to be committed, and waits for that.
     pub fn record(&self, ticket: Ticket, at: Moment, event: Event, keep: Keep) -> bool {
-        keep == Keep::Count || self.hand(Entry::Record { ticket: Some(ticket), at, event })
+        let entry = Entry::Record { ticket: Some(ticket), at, event };
+        match keep {
+            Keep::Count => true,
+            Keep::Later => self.hand_over(entry),
+            Keep::Before => {
+                let taken = self.queue.try_send(entry).is_ok();
+                self.shared.bell.soon();
+                taken
+            }
+        }
     }
 
     /// Hands over a record that nothing refers to: a denial, a session, an alarm. What the queue cannot take is counted as
     /// lost.
     pub fn note(&self, at: Moment, event: Event) {
-        if !self.hand(Entry::Record { ticket: None, at, event }) {
+        if !self.hand_over(Entry::Record { ticket: None, at, event }) {
             self.lost();
         }
     }
 
-    fn hand(&self, entry: Entry) -> bool {
-        self.queue.try_send(entry).is_ok()
+    fn hand_over(&self, entry: Entry) -> bool {
+        let taken = self.queue.try_send(entry).is_ok();
+        self.shared.bell.now();
+        taken
     }
 
     /// Records an order and waits until it is durable. On an error it may still become durable later: at the next start it is
@@ -209,6 +233,7 @@ impl Journal {
             mpsc::error::TrySendError::Full(_) => Trouble::Busy,
             mpsc::error::TrySendError::Closed(_) => Trouble::Closed,
         })?;
+        self.shared.bell.now();
         if let Ok(answer) = tokio::time::timeout(deadline, &mut answer).await {
             return answer.unwrap_or(Err(Trouble::Closed));
         }
@@ -244,6 +269,7 @@ impl Journal {
     pub fn checkpoint(&self) {
         // With a full queue the next interval makes it.
         drop(self.queue.try_send(Entry::Checkpoint));
+        self.shared.bell.now();
     }
 
     /// What `status` shows.
@@ -259,6 +285,7 @@ impl Journal {
         let (done, answer) = oneshot::channel();
         let closing = async {
             self.queue.send(Entry::Close(done)).await.map_err(|_| Trouble::Closed)?;
+            self.shared.bell.now();
             answer.await.unwrap_or(Err(Trouble::Closed))
         };
         tokio::time::timeout(deadline, closing).await.unwrap_or(Err(Trouble::Stalled))

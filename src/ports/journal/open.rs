@@ -8,6 +8,7 @@ use bulkhead_core::journal::record::{Event, GatewayRecord, Record, Seq};
 use bulkhead_core::moment::Moment;
 use tokio::sync::mpsc;
 
+use super::bell::Hand;
 use super::tail::{Ready, Tail};
 use super::writer::Writer;
 use super::{Journal, Now, Settings, Shared};
@@ -223,6 +224,7 @@ impl Opened {
         let shared = Arc::new(Shared::new(now));
         let writer = Writer::new(self.tail, queue, Arc::clone(&shared), keys, settings, self.checkpoint);
         tasks.writer("journal", writer.run())?;
-        Ok(Journal { queue: sender, shared })
+        let hand = Arc::new(Hand(Arc::clone(&shared)));
+        Ok(Journal { queue: sender, shared, hand })
     }
 }

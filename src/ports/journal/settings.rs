@@ -27,6 +27,8 @@ pub struct Settings {
     pub spare: u64,
     /// So many entries wait at most.
     pub queue: usize,
+    /// What nobody waits for lies in the queue so long at most.
+    pub linger: Duration,
     /// So many entries go down in one write.
     pub group: usize,
     /// So many bytes wait at most for a disk in trouble; further records are counted as lost.
@@ -52,6 +54,7 @@ impl Default for Settings {
             segment: 16 << 20,
             spare: 64 << 10,
             queue: 4096,
+            linger: Duration::from_millis(2),
             group: 256,
             backlog: 1 << 20,
             soon: Duration::from_millis(50),

@@ -13,6 +13,7 @@ use bulkhead_core::journal::chain::Chain;
 use bulkhead_core::journal::record::{Event, GatewayRecord, Seq};
 use bulkhead_core::journal::verify::{checkpoint_message, to_hex};
 use bulkhead_core::moment::Moment;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep, timeout};
 
@@ -54,6 +55,7 @@ pub(super) struct Writer {
 /// The writer's clocks; none of them runs when nothing is due.
 #[derive(Default)]
 struct Timers {
+    linger: Timer,
     sync: Timer,
     retry: Timer,
     quiet: Timer,
@@ -62,7 +64,8 @@ struct Timers {
 }
 
 enum Next {
-    Entry(Option<Entry>),
+    Look,
+    Rung,
     Signed(Signed),
     Sync,
     Retry,
@@ -125,6 +128,7 @@ impl Writer {
     pub(super) async fn run(mut self) {
         let mut timers = Timers { interval: Some(after(self.settings.checkpoint)), ..Timers::default() };
         let mut signing: Option<Later<'static, Signed>> = None;
+        let mut more = false;
         loop {
             let next = tokio::select! {
                 biased;
@@ -134,17 +138,29 @@ impl Writer {
                 () = due(&mut timers.quiet) => Next::Quiet,
                 () = due(&mut timers.interval) => Next::Interval,
                 () = due(&mut timers.gap) => Next::Gap,
-                entry = self.queue.recv() => Next::Entry(entry),
+                () = due(&mut timers.linger) => Next::Look,
+                () = std::future::ready(()), if more => Next::Look,
+                waits = self.shared.bell.rung() => if waits { Next::Look } else { Next::Rung },
             };
             match next {
-                Next::Entry(Some(first)) => {
-                    if let Some(close) = self.group(first).await {
-                        return self.close(close).await;
+                Next::Rung => timers.linger = timers.linger.or_else(|| Some(after(self.settings.linger))),
+                Next::Look => {
+                    self.shared.bell.answered();
+                    timers.linger = None;
+                    match self.queue.try_recv() {
+                        Ok(first) => {
+                            if let Some(close) = self.group(first).await {
+                                return self.close(close).await;
+                            }
+                            more = !self.queue.is_empty();
+                            // Where something came, more comes: whoever only leaves something need not ring.
+                            timers.linger = Some(after(self.settings.linger));
+                            self.shared.bell.lingers();
+                        }
+                        Err(TryRecvError::Empty) => more = false,
+                        // Every way to the writer is gone; what is written becomes durable, and nobody is left to be told.
+                        Err(TryRecvError::Disconnected) => return drop(self.tail.put(true).await),
                     }
-                }
-                Next::Entry(None) => {
-                    // Every way to the writer is gone; what is written becomes durable, and nobody is left to be told.
-                    return drop(self.tail.put(true).await);
                 }
                 Next::Signed((head, signature)) => self.checkpoint(head, signature).await,
                 Next::Sync => self.put(true).await,
