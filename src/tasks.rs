@@ -21,19 +21,25 @@ pub enum Writers {
 pub struct Tasks {
     writers: Writers,
     live: Arc<Mutex<Vec<AbortHandle>>>,
+    /// The writers, where they are tasks: an orderly end needs them longest.
+    inline: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
 impl Tasks {
     /// No tasks yet.
     pub fn new(writers: Writers) -> Self {
-        Self { writers, live: Arc::default() }
+        Self { writers, live: Arc::default(), inline: Arc::default() }
     }
 
     /// Starts a task.
-    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        Self::start(&self.live, work);
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    fn start(list: &Mutex<Vec<AbortHandle>>, work: impl Future<Output = ()> + Send + 'static) {
         let handle = tokio::spawn(work).abort_handle();
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut live = list.lock().unwrap_or_else(PoisonError::into_inner);
         // INVARIANT: the list is never more than twice the number of live tasks.
         if live.len().is_power_of_two() {
             live.retain(|task| !task.is_finished());
@@ -44,7 +50,7 @@ impl Tasks {
     /// Starts a writer: a thread named `name` on a real gateway, a task in the simulation.
     pub fn writer(&self, name: &str, work: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         match self.writers {
-            Writers::Inline => self.spawn(work),
+            Writers::Inline => Self::start(&self.inline, work),
             Writers::Threads => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
                 std::thread::Builder::new().name(name.to_owned()).spawn(move || runtime.block_on(work))?;
@@ -67,6 +73,14 @@ impl Tasks {
 
     /// Ends every task, each at the await point where it stands.
     pub fn abort_all(&self) {
+        self.abort_work();
+        for task in self.inline.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+
+    /// Ends every task but the writers.
+    pub fn abort_work(&self) {
         for task in self.live.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             task.abort();
         }

@@ -76,6 +76,8 @@ pub enum Fault {
     SafeNotWaived,
     /// A disk in trouble refuses writes, whatever the conduit says.
     StallRefuses,
+    /// Limits are not counted.
+    LimitIgnored,
     /// A write that does not wait for its record goes on when records cannot be kept.
     WrittenIgnoresDisk,
 }

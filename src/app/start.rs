@@ -191,7 +191,7 @@ impl Gateway {
         let now = self.house.time.now();
         self.house.journal.note(now, Event::Gateway(GatewayRecord::Stopped));
         self.house.orders.heartbeat().await;
-        self.house.tasks.abort_all();
+        self.house.tasks.abort_work();
         if let Err(trouble) = self.house.journal.close(Duration::from_secs(3)).await {
             tracing::error!(%trouble, "the journal did not end in order");
         }

@@ -249,7 +249,8 @@ impl Gate {
         if decision.effect == Effect::Deny {
             return Verdict::Refuse(self.deny(session, &footing, &request, &decision, now));
         }
-        if decision.limited && !decision.waived && !self.draw(session, &footing, &request, now) {
+        let limited = decision.limited && !decision.waived && self.shared.fault != Fault::LimitIgnored;
+        if limited && !self.draw(session, &footing, &request, now) {
             let limit = Decision { rule: decision.rule, ..Decision::deny(Reason::Limit) };
             return Verdict::Refuse(self.deny(session, &footing, &request, &limit, now));
         }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use bulkhead::net::Network as _;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::event::Event;
+use super::log::Log;
 use super::plan::{Act, Mood};
-use super::policies::Plc;
+use super::policies::{Plc, Who};
 use super::run::Plant;
+use super::wire::Wire;
 
 impl Plant {
     pub(crate) fn perform(&mut self, act: Act) {
@@ -42,11 +45,48 @@ impl Plant {
                 self.later(time, move || platter.fill(false, &log));
             }
             Act::Mood { plc, mood, time } => {
-                let set = Arc::clone(self.mood(plc));
+                let (set, wire) = (Arc::clone(self.mood(plc)), Arc::clone(&self.wire));
                 *set.lock().unwrap() = mood;
-                self.later(time, move || *set.lock().unwrap() = Mood::Well);
+                wire.refuse(plc.socket(), mood == Mood::Off);
+                self.later(time, move || {
+                    *set.lock().unwrap() = Mood::Well;
+                    wire.refuse(plc.socket(), false);
+                });
+            }
+            Act::Stop { down } => self.stop(down),
+            Act::Flood { count } => self.flood(count),
+            Act::Mac { time } => {
+                take_address(&self.wire, &self.log, true);
+                let (wire, log) = (Arc::clone(&self.wire), Arc::clone(&self.log));
+                self.later(time, move || take_address(&wire, &log, false));
             }
             Act::Compare => self.compare(),
+        }
+    }
+
+    /// Ends the gateway as a service manager does; the driver sees the end when the last record is on the disk.
+    fn stop(&mut self, down: u64) {
+        let Some(gateway) = self.office.life.take() else { return };
+        self.fuse = (false, down);
+        self.log.tell(Event::Stopping);
+        let power = Arc::clone(&self.power);
+        self.crew.spawn(async move {
+            // As the daemon does: an end that takes longer is cut short.
+            drop(timeout(Duration::from_secs(5), gateway.stop()).await);
+            power.blow();
+        });
+    }
+
+    /// Many connections at once that ask for nothing, and go after a while.
+    fn flood(&self, count: u64) {
+        let net = self.wire.host(Who::Stranger.host(), &[Who::Stranger.ip()], Arc::default());
+        for _ in 0..count {
+            let net = net.clone();
+            self.crew.spawn(async move {
+                let link = net.dial(Who::Stranger.door(Plc::Filler)).await;
+                sleep(Duration::from_secs(2)).await;
+                drop(link);
+            });
         }
     }
 
@@ -77,5 +117,13 @@ impl Plant {
             let differs = super::evidence::differs(&self.platter, &world);
             self.log.tell(Event::Compared { differs });
         }
+    }
+}
+
+fn take_address(wire: &Wire, log: &Log, wrong: bool) {
+    let taken = &mut wire.lock().taken;
+    let changed = if wrong { taken.insert(Who::Hmi.ip()) } else { taken.remove(&Who::Hmi.ip()) };
+    if changed {
+        log.tell(Event::Mac { wrong });
     }
 }

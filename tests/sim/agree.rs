@@ -13,6 +13,7 @@ use bulkhead_core::world::{World, derive};
 use super::chance::Rng;
 use super::modbus::{Ask, Table};
 use super::policies::{POLICIES, Plc, Who, opinion, text};
+use super::wire::hardware;
 
 fn ask(rng: &mut Rng) -> Ask {
     let table = rng.pick(&[Table::Coils, Table::Input, Table::Holding, Table::Holding, Table::Holding]);
@@ -49,7 +50,7 @@ fn the_model_and_the_product_agree_on_what_a_policy_allows() {
             source: who.ip(),
             remote: None,
             approvals: Vec::new(),
-            proofs: vec![Proof::Address { ip: who.ip(), mac: None }],
+            proofs: vec![Proof::Address { ip: who.ip(), mac: hardware(who.ip()) }],
         };
         let hour = if on_shift { 10 } else { 16 };
         let wall = UnixMs(1_795_478_400_000 + hour * 3_600_000);

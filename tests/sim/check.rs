@@ -2,13 +2,17 @@
 
 use super::event::{Answer, Event};
 use super::modbus::Ask;
-use super::model::{Asked, Model};
+use super::model::{Asked, Model, NEIGHBOUR};
 use super::policies::{Plc, Who};
 
 /// How long a request may go unanswered: the PLC's second, two seconds of a dial, and what a thread needs to turn round.
 const DEADLINE: u64 = 3_600;
-/// Within this time a repeat of a pending request is the same request.
-const ANSWER_WITHIN: u64 = 950;
+/// So long a request is pending, if the PLC does not answer.
+const ANSWER_WITHIN: u64 = 1_000;
+
+/// The one limit of the policies: so many at once, and one more in so many milliseconds.
+const LIMIT_BURST: u64 = 2;
+const LIMIT_EVERY: u64 = 30_000;
 
 /// After this time the gateway has met a full disk: something is recorded all the time.
 const KNOWN_FULL: u64 = 1_500;
@@ -68,6 +72,8 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
     },
     Invariant { id: "I9", says: "with no order under way, memory and disk hold the same world", check: same },
     Invariant { id: "I10", says: "every reply belongs to its request", check: owner },
+    Invariant { id: "I11", says: "a limit holds as long as the gateway lives, over policy swaps", check: within_limit },
+    Invariant { id: "I12", says: "who has another hardware address than the policy says is nobody", check: own_mac },
     Invariant { id: "L1", says: "the gateway starts, and does not end by itself", check: lives },
 ];
 
@@ -127,8 +133,9 @@ fn not_again(model: &Model, at: u64, event: &Event) -> Option<String> {
     let Event::Forwarded { raw: false, id, .. } = event else { return None };
     let asked = of(model, *id)?;
     let observed = model.worlds.last().is_some_and(|(_, world)| Model::observed(world, asked.plc));
-    let pending = asked.pending.filter(|since| at - since < ANSWER_WITHIN)?;
-    (!observed && !asked.ask.values().is_empty()).then(|| format!("request {id} is pending since {pending}"))
+    // Before this moment the gateway has not given it up, whenever the bytes arrived.
+    let pending = asked.pending && at < asked.at + ANSWER_WITHIN;
+    (pending && !observed && !asked.ask.values().is_empty()).then(|| format!("request {id} is pending"))
 }
 
 fn revoked(model: &Model, _: u64, event: &Event) -> Option<String> {
@@ -153,7 +160,8 @@ fn safe_passes(model: &Model, at: u64, event: &Event) -> Option<String> {
     let all = model
         .between(asked.at, at)
         .all(|world| Model::thinks(world, asked).safe && !Model::is_revoked(world, asked.who));
-    all.then(|| format!("request {id} ({:?} {:?}) was refused", asked.who, asked.ask))
+    (all && !model.mac_in_doubt(asked.who, asked.at, at))
+        .then(|| format!("request {id} ({:?} {:?}) was refused", asked.who, asked.ask))
 }
 
 fn allowed_passes(model: &Model, at: u64, event: &Event) -> Option<String> {
@@ -161,12 +169,13 @@ fn allowed_passes(model: &Model, at: u64, event: &Event) -> Option<String> {
     let asked = of(model, id)?;
     let all = model.between(asked.at, at).all(|world| {
         let opinion = Model::thinks(world, asked);
-        let fits = opinion.allowed && !opinion.timed || Model::observed(world, asked.plc);
+        let fits = opinion.allowed && !opinion.timed && !opinion.limited || Model::observed(world, asked.plc);
         fits && !Model::is_revoked(world, asked.who)
     });
     // The drive itself refuses what has no layout.
     let by_device = asked.ask == Ask::Odd && asked.got > 0;
-    (all && !by_device).then(|| format!("request {id} ({:?} {:?}) was refused", asked.who, asked.ask))
+    (all && !by_device && !model.mac_in_doubt(asked.who, asked.at, at))
+        .then(|| format!("request {id} ({:?} {:?}) was refused", asked.who, asked.ask))
 }
 
 fn disk_refuses_nothing(model: &Model, _: u64, event: &Event) -> Option<String> {
@@ -213,6 +222,17 @@ fn in_time(model: &Model, at: u64, event: &Event) -> Option<String> {
     let observed = model.between(asked.at, at).any(|world| Model::observed(world, asked.plc));
     (at - asked.at > DEADLINE && !observed && !model.excused(*who, asked.plc, asked.at, at))
         .then(|| format!("request {id} waited {} ms", at - asked.at))
+}
+
+fn within_limit(model: &Model, at: u64, event: &Event) -> Option<String> {
+    let Event::Forwarded { raw: false, id, .. } = event else { return None };
+    let most = LIMIT_BURST + (at - model.up_since) / LIMIT_EVERY;
+    (model.is_limited(*id) && model.drawn >= most).then(|| format!("write {} of {most} in this life", model.drawn + 1))
+}
+
+fn own_mac(model: &Model, at: u64, event: &Event) -> Option<String> {
+    let Event::Forwarded { raw: false, who: Some(Who::Hmi), id, .. } = event else { return None };
+    model.mac_was_wrong(at.saturating_sub(NEIGHBOUR), at).then(|| format!("request {id} comes from somebody else"))
 }
 
 fn same(_: &Model, _: u64, event: &Event) -> Option<String> {

@@ -25,6 +25,8 @@ pub(crate) struct Platter(Mutex<State>);
 #[derive(Debug)]
 pub(crate) struct State {
     segments: BTreeMap<u64, Written>,
+    /// What was removed: the plant keeps copies, as a collector of logs would.
+    removed: BTreeMap<u64, Vec<u8>>,
     pub(crate) image: Vec<u8>,
     pub(crate) in_flight: Option<Vec<u8>>,
     /// So many things fill it.
@@ -100,6 +102,7 @@ impl Platter {
         let now = Instant::now();
         Arc::new(Self(Mutex::new(State {
             segments: BTreeMap::new(),
+            removed: BTreeMap::new(),
             image: Vec::new(),
             in_flight: None,
             full: 0,
@@ -131,10 +134,11 @@ impl Platter {
         }
     }
 
-    /// The journal's segments without their preallocated rest, for the checker.
+    /// All segments that there ever were, without their preallocated rest, for the checker.
     pub(crate) fn journal(&self) -> Vec<(u64, Vec<u8>)> {
         let state = self.lock();
-        state.segments.iter().map(|(number, segment)| (*number, segment.bytes[..segment.high].to_vec())).collect()
+        let live = state.segments.iter().map(|(number, segment)| (*number, segment.bytes[..segment.high].to_vec()));
+        state.removed.clone().into_iter().chain(live).collect()
     }
 
     /// A killed process leaves all it has written; a power cut only what was synced, and some of the rest.
@@ -265,7 +269,11 @@ impl Disk for SimDisk {
     fn remove(&mut self, number: u64) -> Later<'_, io::Result<()>> {
         Box::pin(async move {
             self.effect(1, 5).await;
-            self.platter.lock().segments.remove(&number).ok_or(io::ErrorKind::NotFound)?;
+            let mut state = self.platter.lock();
+            let segment = state.segments.remove(&number).ok_or(io::ErrorKind::NotFound)?;
+            state.removed.insert(number, segment.bytes[..segment.high].to_vec());
+            drop(state);
+            self.log.tell(Event::Removed { segment: number });
             Ok(())
         })
     }

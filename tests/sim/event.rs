@@ -95,6 +95,11 @@ pub(crate) enum Event {
     ClockSet {
         by: i64,
     },
+    /// Another hardware address than its own answers for the HMI, or its own again.
+    Mac {
+        wrong: bool,
+    },
+    Stopping,
     DiskStalled {
         until: u64,
     },
@@ -102,6 +107,9 @@ pub(crate) enum Event {
         full: bool,
     },
     // the disk, read by the simulator and not by the gateway
+    Removed {
+        segment: u64,
+    },
     Durable {
         seq: u64,
     },

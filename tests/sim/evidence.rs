@@ -25,6 +25,15 @@ struct Line<'a> {
 struct Event<'a> {
     #[serde(borrow)]
     decision: Option<Decision<'a>>,
+    #[serde(borrow)]
+    trimmed: Option<Trimmed<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Trimmed<'a> {
+    until: usize,
+    #[serde(borrow)]
+    digest: &'a str,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +61,7 @@ fn hex(bytes: &[u8]) -> String {
 /// the values of the allowed writes in them.
 pub(crate) fn read(segments: &[(u64, Vec<u8>)]) -> (u64, Option<String>, Writes) {
     let (mut seq, mut previous, mut writes) = (0, "0".repeat(64), BTreeSet::new());
+    let mut digests = vec![previous.clone()];
     for (number, bytes) in segments {
         let mut at = 0;
         while let Some(length) = bytes[at..].iter().position(|byte| *byte == b'\n') {
@@ -65,8 +75,15 @@ pub(crate) fn read(segments: &[(u64, Vec<u8>)]) -> (u64, Option<String>, Writes)
                 let values = decision.accesses.iter().filter_map(|access| access.new.as_ref()?.first().copied());
                 writes.extend(who.into_iter().flat_map(|who| values.clone().map(move |value| (who, value))));
             }
+            if let Some(gone) =
+                found.event.trimmed.filter(|gone| digests.get(gone.until).is_none_or(|was| was != gone.digest))
+            {
+                let why = format!("record {} vouches for another record {}", found.seq, gone.until);
+                return (seq, Some(why), Writes(writes));
+            }
             seq = found.seq;
             previous = hex(digest(&SHA256, line).as_ref());
+            digests.push(previous.clone());
             at += length + 1;
         }
         if bytes[at..].iter().any(|byte| *byte != 0) {

@@ -15,6 +15,8 @@ pub(crate) enum Planted {
     Bypass,
     /// Every forward is told twice, as by a gateway that sends twice.
     ToldTwice,
+    /// The gateway's neighbour table never changes.
+    Blind,
     /// The policy that the gateway finds at its first start does not load.
     NoPolicy,
 }
@@ -35,6 +37,8 @@ pub(crate) const ALL: &[(Planted, &str)] = &[
     (Planted::Bypass, "I7"),
     (Planted::Product(Fault::RevokeNotDurable), "I9"),
     (Planted::Bypass, "I10"),
+    (Planted::Product(Fault::LimitIgnored), "I11"),
+    (Planted::Blind, "I12"),
     (Planted::NoPolicy, "L1"),
 ];
 

@@ -25,9 +25,9 @@ use super::run::Plant;
 use super::wire::Net;
 
 /// Bytes of one segment: a run fills some.
-const JOURNAL_SEGMENT: u64 = 192 << 10;
-/// Bytes of journal.
-const JOURNAL_MAX: u64 = 64 << 20;
+const JOURNAL_SEGMENT: u64 = 112 << 10;
+/// Bytes of journal: the busier half of the runs removes the oldest segment.
+const JOURNAL_MAX: u64 = 3 * JOURNAL_SEGMENT;
 
 /// What one life of the gateway may tell: nothing after its power is off.
 struct Witness {
@@ -124,16 +124,19 @@ pub(crate) fn start(plant: &Plant, net: Net) {
         journal_segment: JOURNAL_SEGMENT,
         fault: match plant.planted {
             Planted::Product(fault) => fault,
-            Planted::Nothing | Planted::DiskLies | Planted::Bypass | Planted::ToldTwice | Planted::NoPolicy => {
-                Fault::None
-            }
+            Planted::Nothing
+            | Planted::DiskLies
+            | Planted::Bypass
+            | Planted::ToldTwice
+            | Planted::Blind
+            | Planted::NoPolicy => Fault::None,
         },
     };
     let (life, tasks, log, power) =
         (plant.office.life.clone(), plant.tasks.clone(), Arc::clone(log), Arc::clone(power));
     plant.tasks.spawn(async move {
         match start_gateway(ports, settings).await {
-            Ok(gateway) if power.is_on() => life.set(Some((Arc::clone(&gateway.house), tasks))),
+            Ok(gateway) if power.is_on() => life.set(Some((Arc::new(gateway), tasks))),
             Ok(_) => {}
             Err(error) => {
                 if power.is_on() {

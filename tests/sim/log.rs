@@ -33,7 +33,7 @@ pub(crate) struct Inner {
 impl Log {
     /// An empty log that starts now; it checks every promise, or one only.
     pub(crate) fn new(only: Option<&'static str>) -> Arc<Self> {
-        let inner = Mutex::new(Inner { model: Model { only, ..Model::default() }, ..Inner::default() });
+        let inner = Mutex::new(Inner { model: Model::new(only), ..Inner::default() });
         Arc::new(Self { start: Instant::now(), inner })
     }
 

@@ -6,7 +6,10 @@ use super::check::{INVARIANTS, Violation};
 use super::event::{Answer, Event, Order, Seen};
 use super::log::{EPOCH, SHIFT_END, SHIFT_START};
 use super::modbus::{Ask, Frame};
-use super::policies::{Opinion, Plc, Who, opinion};
+use super::policies::{MOVED, Opinion, Plc, Who, opinion};
+
+/// How long the gateway may not notice that a hardware address has changed: it looks at frames, every ten seconds.
+pub(crate) const NEIGHBOUR: u64 = 10_100;
 
 /// A request as its master sees it.
 #[derive(Clone, Debug)]
@@ -21,16 +24,15 @@ pub(crate) struct Asked {
     /// How often the gateway said that it forwards it, and how often the PLC got it.
     pub(crate) forwarded: u32,
     pub(crate) got: u32,
-    /// Forwarded at, while the PLC has not answered.
-    pub(crate) pending: Option<u64>,
+    /// Forwarded, and the PLC has not answered.
+    pub(crate) pending: bool,
     pub(crate) late: bool,
-    pub(crate) open: bool,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     /// The one promise that is checked, if not all are.
-    pub(crate) only: Option<&'static str>,
+    only: Option<&'static str>,
     pub(crate) worlds: Vec<(u64, Seen)>,
     pub(crate) asked: BTreeMap<u16, Asked>,
     /// Subjects whose revocation was answered.
@@ -42,15 +44,27 @@ pub(crate) struct Model {
     pub(crate) written: BTreeMap<(Who, u16), (u64, bool)>,
     pub(crate) holds: Vec<(&'static str, u64, u64)>,
     pub(crate) downs: Vec<(u64, u64)>,
+    /// When somebody else had the HMI's address.
+    macs: Vec<(u64, u64)>,
+    /// Limited writes of this life, and when it began.
+    pub(crate) drawn: u64,
+    pub(crate) up_since: u64,
     /// When the disk was in trouble.
     pub(crate) trouble: Vec<(u64, u64)>,
-    pub(crate) clocks: Vec<(u64, i64)>,
+    clocks: Vec<(u64, i64)>,
     pub(crate) dark: bool,
+    /// When the power went last.
+    last_dark: Option<u64>,
     /// A power cut left half a line, and nothing was written behind it since.
     pub(crate) torn: bool,
 }
 
 impl Model {
+    /// Knows nothing yet; checks every promise, or one only.
+    pub(crate) fn new(only: Option<&'static str>) -> Self {
+        Self { only, ..Self::default() }
+    }
+
     /// The worlds in force between two moments.
     pub(crate) fn between(&self, from: u64, to: u64) -> impl Iterator<Item = &Seen> {
         let first = self.worlds.iter().rposition(|(at, _)| *at < from).unwrap_or(0);
@@ -62,9 +76,25 @@ impl Model {
         opinion(world.policy, asked.who, asked.plc, asked.frame.unit, &asked.ask)
     }
 
+    /// True for a request that counts against a limit.
+    pub(crate) fn is_limited(&self, id: u16) -> bool {
+        let (Some(asked), Some((_, world))) = (self.asked.get(&id), self.worlds.last()) else { return false };
+        Self::thinks(world, asked).limited
+    }
+
+    /// True when somebody else had the HMI's address without a break between two moments.
+    pub(crate) fn mac_was_wrong(&self, from: u64, to: u64) -> bool {
+        self.macs.iter().any(|(start, end)| *start < from && to < *end)
+    }
+
+    /// True when the gateway may hold the HMI for somebody else.
+    pub(crate) fn mac_in_doubt(&self, who: Who, from: u64, to: u64) -> bool {
+        who == Who::Hmi && self.macs.iter().any(|(start, end)| *start <= to && end.saturating_add(NEIGHBOUR) >= from)
+    }
+
     /// True where the world lets everything through.
     pub(crate) fn observed(world: &Seen, plc: Plc) -> bool {
-        plc == Plc::Drive && world.observe
+        plc == Plc::Drive && world.observe && world.policy != MOVED
     }
 
     pub(crate) fn is_revoked(world: &Seen, who: Who) -> bool {
@@ -96,9 +126,12 @@ impl Model {
         self.trouble.iter().any(|(start, end)| *start <= to && end.saturating_add(500) >= from)
     }
 
-    /// How long the disk has been full.
+    /// How long the disk has been full for a gateway that is up and whose disk answers.
     pub(crate) fn full_for(&self, at: u64) -> u64 {
-        self.trouble.iter().filter(|(_, end)| *end == u64::MAX).map(|(start, _)| at - start).max().unwrap_or(0)
+        let Some((full, _)) = self.trouble.iter().find(|(_, end)| *end == u64::MAX) else { return 0 };
+        let up = self.downs.last().map_or(0, |(_, end)| *end);
+        let stalled = self.trouble.iter().map(|(_, end)| *end).filter(|end| *end < u64::MAX).max().unwrap_or(0);
+        at.saturating_sub(up.max(stalled).max(*full))
     }
 
     /// Checks one event against everything before it, then learns it.
@@ -131,33 +164,27 @@ impl Model {
                     times: 1,
                     forwarded: 0,
                     got: 0,
-                    pending: None,
+                    pending: false,
                     late: false,
-                    open: true,
                 };
                 self.asked.insert(frame.id, asked);
             }
             Event::Answered { id, answer, .. } => self.answered(*id, *answer),
-            Event::Closed { id, .. } | Event::GaveUp { id, .. } => {
-                if let Some(asked) = self.asked.get_mut(id) {
-                    asked.open = false;
-                    asked.pending = None;
-                }
-            }
             Event::PlcGot { frame, .. } => {
                 if let Some(asked) = self.asked.get_mut(&frame.id) {
                     asked.got += 1;
                 }
             }
-            Event::PlcSaid { id, .. } => {
+            Event::Closed { id, .. } | Event::GaveUp { id, .. } | Event::PlcSaid { id, .. } => {
                 if let Some(asked) = self.asked.get_mut(id) {
-                    asked.pending = None;
+                    asked.pending = false;
                 }
             }
             Event::Forwarded { raw: false, id, late, .. } => {
+                self.drawn += u64::from(self.is_limited(*id));
                 if let Some(asked) = self.asked.get_mut(id) {
                     asked.forwarded += 1;
-                    asked.pending = Some(at);
+                    asked.pending = true;
                     asked.late |= late;
                 }
             }
@@ -172,11 +199,20 @@ impl Model {
             Event::Crashed { dark } => {
                 self.dark |= dark;
                 self.torn |= dark;
+                self.last_dark = if *dark { Some(at) } else { self.last_dark };
                 self.downs.push((at, u64::MAX));
-                self.asked.values_mut().for_each(|asked| asked.pending = None);
+                self.asked.values_mut().for_each(|asked| asked.pending = false);
             }
+            Event::Mac { wrong: true } => self.macs.push((at, u64::MAX)),
+            Event::Mac { wrong: false } => {
+                if let Some(last) = self.macs.last_mut() {
+                    last.1 = at;
+                }
+            }
+            Event::Stopping => self.downs.push((at, u64::MAX)),
             Event::Started => {
-                if let Some(down) = self.downs.last_mut() {
+                (self.drawn, self.up_since) = (0, at);
+                for down in self.downs.iter_mut().filter(|(_, end)| *end == u64::MAX) {
                     down.1 = at;
                 }
             }
@@ -202,6 +238,7 @@ impl Model {
             }
             Event::ClockSet { by } => self.clocks.push((at, *by)),
             Event::Forwarded { raw: true, .. }
+            | Event::Removed { .. }
             | Event::Compared { .. }
             | Event::Unasked { .. }
             | Event::Ended { .. } => {}
@@ -210,12 +247,15 @@ impl Model {
 
     fn answered(&mut self, id: u16, answer: Answer) {
         let Some(asked) = self.asked.get_mut(&id) else { return };
-        asked.open = false;
+        asked.pending = false;
         let value = asked.ask.values().first().copied().unwrap_or(0);
         // Values that occur once in a run; a conduit that observes may be watched with records that are not waited for.
         if answer == Answer::Good && value > 1 && asked.plc == Plc::Filler && !asked.late {
             let surely = asked.who != Who::Office;
-            self.written.insert((asked.who, value), (asked.at, surely));
+            // The answer may have been on its way when the power went that took the record.
+            if surely || self.last_dark.is_none_or(|at| at < asked.at) {
+                self.written.insert((asked.who, value), (asked.at, surely));
+            }
         }
     }
 }

@@ -62,12 +62,12 @@ impl Office {
     }
 
     async fn once(&self, order: Order, subject: Option<String>) -> Said {
-        let Some((house, tasks)) = self.life.get() else { return Said::Failed };
+        let Some((gateway, tasks)) = self.life.get() else { return Said::Failed };
         let (answer, answered) = oneshot::channel();
         // As any task of the gateway: a crash ends it where it stands, and the office hears nothing.
         let run = tasks.clone();
         tasks.spawn(async move {
-            let said = match carry_out(&house, &run, order, subject).await {
+            let said = match carry_out(&gateway.house, &run, order, subject).await {
                 Ok(()) => Said::Done,
                 Err(OrderError::NotDurable { .. } | OrderError::NotKept(_)) => Said::Failed,
                 Err(_) => Said::Refused,

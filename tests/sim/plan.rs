@@ -21,6 +21,8 @@ pub(crate) enum Mood {
     Foreign,
     /// Closes the connection on a request.
     Closing,
+    /// Has no power: refuses connections, and closes those that it has.
+    Off,
 }
 
 /// One thing that happens.
@@ -44,6 +46,18 @@ pub(crate) enum Act {
     /// Sets the wall clock, in milliseconds from what it is.
     Clock {
         by: i64,
+    },
+    /// Ends the gateway in order, as a service manager does.
+    Stop {
+        down: u64,
+    },
+    /// So many connections of the stranger at once.
+    Flood {
+        count: u64,
+    },
+    /// Somebody else answers at the HMI's address.
+    Mac {
+        time: u64,
     },
     Stall {
         time: u64,
@@ -84,7 +98,7 @@ fn order(rng: &mut Rng) -> Order {
 
 fn act(rng: &mut Rng) -> Act {
     let dark = rng.one_in(2);
-    match rng.range(0, 20) {
+    match rng.range(0, 23) {
         0..=7 => Act::Order(order(rng)),
         8..=9 => Act::Hold { host: rng.pick(&HOSTS), time: rng.range(50, 2_000) },
         10 => Act::Crash { dark, down: rng.range(10, 1_500) },
@@ -93,9 +107,21 @@ fn act(rng: &mut Rng) -> Act {
         14 => Act::Stall { time: rng.range(20, 2_000) },
         15 => Act::Full { time: rng.range(100, 3_000) },
         16..=18 => {
-            let moods = [Mood::Slow, Mood::Dead, Mood::Late, Mood::Twice, Mood::Shuffled, Mood::Foreign, Mood::Closing];
+            let moods = [
+                Mood::Slow,
+                Mood::Dead,
+                Mood::Late,
+                Mood::Twice,
+                Mood::Shuffled,
+                Mood::Foreign,
+                Mood::Closing,
+                Mood::Off,
+            ];
             Act::Mood { plc: rng.pick(&Plc::ALL), mood: rng.pick(&moods), time: rng.range(300, 4_000) }
         }
+        19 => Act::Stop { down: rng.range(10, 1_000) },
+        20 => Act::Mac { time: rng.range(500, 14_000) },
+        21 if rng.one_in(4) => Act::Flood { count: rng.range(10, 300) },
         _ => Act::Compare,
     }
 }

@@ -59,7 +59,10 @@ impl Device {
         };
         match mood {
             Mood::Dead => {}
-            Mood::Closing => return false,
+            Mood::Closing | Mood::Off => {
+                self.log.tell(Event::PlcSaid { plc: self.plc, id: request.id });
+                return false;
+            }
             Mood::Well => reply(request.id, rng.range(1, 15)),
             Mood::Slow => reply(request.id, rng.range(200, 700)),
             Mood::Late => reply(request.id, rng.range(1_001, 2_500)),

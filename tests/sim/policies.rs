@@ -28,7 +28,7 @@ const fn ip(zone: u8, host: u8) -> IpAddr {
 }
 
 /// The addresses of the gateway.
-pub(crate) const GATEWAY: [IpAddr; 4] = [ip(9, 20), ip(9, 30), ip(7, 20), ip(1, 1)];
+pub(crate) const GATEWAY: [IpAddr; 5] = [ip(9, 20), ip(9, 30), ip(9, 33), ip(7, 20), ip(1, 1)];
 
 impl Who {
     pub(crate) const ALL: [Self; 6] =
@@ -119,6 +119,9 @@ impl Plc {
 /// The conduit that may observe.
 pub(crate) const OBSERVED: &str = "control-to-packing";
 
+/// The policy in which the drive is not where its masters look for it.
+pub(crate) const MOVED: u8 = 2;
+
 /// How many policies load; the one after them is broken.
 pub(crate) const POLICIES: u8 = 3;
 
@@ -129,6 +132,8 @@ pub(crate) fn text(number: u8) -> String {
         .replace("@HIGH@", &pick(["60000", "30000", "60000"]))
         .replace("@MODE@", &pick(["observe", "enforce", "enforce"]))
         .replace("@SCADA@", &pick(["scada", "scada", "scada-b"]))
+        // The third policy moves the drive to another address: nobody there knows it.
+        .replace("@DRIVE@", &pick(["10.0.9.30", "10.0.9.30", "10.0.9.33"]))
         .replace("@WRITERS@", &pick(["\"Operator\", \"Supervisor\"", "\"Operator\", \"Supervisor\"", "\"Supervisor\""]))
         .replace("@BENCH@", &pick(["when = [\"on shift\"]", "when = [\"on shift\"]", ""]));
     if number < POLICIES { text } else { text.replace("networks", "netwroks") }
@@ -136,6 +141,7 @@ pub(crate) fn text(number: u8) -> String {
 
 /// A right of a role, one line of the model's table.
 #[derive(Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "a line of a table")]
 struct Right {
     policies: &'static [u8],
     roles: &'static [&'static str],
@@ -152,6 +158,8 @@ struct Right {
     wide: bool,
     /// Only on shift, in these policies.
     shift: &'static [u8],
+    /// Only so often.
+    limited: bool,
 }
 
 const ANY: [u32; 3] = [65_535; 3];
@@ -171,6 +179,7 @@ const fn read(roles: &'static [&'static str], plc: Plc, table: Table, first: u16
         heartbeat: false,
         wide: false,
         shift: &[],
+        limited: false,
     }
 }
 
@@ -201,7 +210,7 @@ fn rights() -> Vec<Right> {
         read(&["Clerk"], Plc::Filler, Table::Holding, 80, 89),
         read(&["Operator"], Plc::Drive, Table::Input, 0, 3),
         read(&["Operator"], Plc::Drive, Table::Holding, 0, 3),
-        write(&["Supervisor"], Plc::Filler, Table::Holding, 40, 49),
+        Right { limited: true, ..write(&["Supervisor"], Plc::Filler, Table::Holding, 40, 49) },
         write(&["Clerk"], Plc::Filler, Table::Holding, 80, 89),
         Right { high: [60_000; 3], safe: Some(0), ..write(&["Operator"], Plc::Drive, Table::Holding, 0, 3) },
         BENCH,
@@ -214,17 +223,20 @@ fn rights() -> Vec<Right> {
 
 /// What the model says about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(crate) struct Opinion {
     /// The policy allows it, if a time word of its rule counts as true.
     pub(crate) allowed: bool,
     /// It hangs on a time word.
     pub(crate) timed: bool,
+    /// It counts against a limit.
+    pub(crate) limited: bool,
     /// All that it writes is a safe or a heartbeat value, and a rule names it: it always passes.
     pub(crate) safe: bool,
 }
 
 impl Opinion {
-    const NO: Self = Self { allowed: false, timed: false, safe: false };
+    const NO: Self = Self { allowed: false, timed: false, limited: false, safe: false };
 }
 
 std::thread_local! {
@@ -236,7 +248,7 @@ pub(crate) fn opinion(number: u8, who: Who, plc: Plc, unit: u8, ask: &Ask) -> Op
     let reached = match (who, plc) {
         (Who::Stranger, _) | (Who::Office, Plc::Drive) => false,
         (_, Plc::Filler) => matches!(unit, 0 | 1 | 255),
-        (_, Plc::Drive) => unit == 3,
+        (_, Plc::Drive) => unit == 3 && number != MOVED,
     };
     if !reached {
         return Opinion::NO;
@@ -254,6 +266,7 @@ pub(crate) fn opinion(number: u8, who: Who, plc: Plc, unit: u8, ask: &Ask) -> Op
                 Opinion {
                     allowed: read.allowed && write.allowed,
                     timed: read.timed || write.timed,
+                    limited: write.limited,
                     safe: read.allowed && write.safe,
                 }
             }
@@ -269,7 +282,7 @@ fn judge(
     plc: Plc,
     (write, table, first, values): (bool, Table, u16, &[u16]),
 ) -> Opinion {
-    let mut out = Opinion { allowed: !values.is_empty(), timed: false, safe: write && !values.is_empty() };
+    let mut out = Opinion { allowed: !values.is_empty(), safe: write && !values.is_empty(), ..Opinion::NO };
     for (at, value) in (first..).zip(values) {
         let right = rights.iter().find(|right| {
             right.policies.contains(&number)
@@ -287,6 +300,7 @@ fn judge(
         };
         out.allowed &= !write || value <= right.high[usize::from(number)];
         out.timed |= right.shift.contains(&number);
+        out.limited |= right.limited;
         out.safe &= right.heartbeat || right.safe.is_some_and(|safe| u32::from(safe) == value);
     }
     // Nobody opens a grant in this plant: a panel writes what is safe, and nothing else.

@@ -46,6 +46,12 @@ impl Power {
         self.is_on()
     }
 
+    /// Ends the life as a blown fuse does.
+    pub(crate) fn blow(&self) {
+        self.on.store(false, Ordering::Relaxed);
+        self.blown.notify_one();
+    }
+
     /// Ends the life now.
     pub(crate) fn off(&self, dark: bool) {
         self.on.store(false, Ordering::Relaxed);

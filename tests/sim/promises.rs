@@ -130,7 +130,9 @@ fn every_state_is_reached(kinds: &BTreeMap<String, u64>) {
         "Mode true",
         "Policy false",
         "Policy true",
+        "Removed",
         "Revoke true",
+        "Stopping",
     ] {
         assert!(kinds.get(kind).is_some_and(|times| *times >= 100), "`{kind}` hardly ever happens: {kinds:?}");
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bulkhead::service::House;
+use bulkhead::app::Gateway;
 use bulkhead::tasks::{Tasks, Writers};
 use tokio::time::{Instant, sleep_until};
 
@@ -34,11 +34,16 @@ pub(crate) struct Outcome {
 #[derive(Clone, Default)]
 pub(crate) struct Life(Arc<Mutex<Option<Up>>>);
 
-type Up = (Arc<House>, Tasks);
+type Up = (Arc<Gateway>, Tasks);
 
 impl Life {
     pub(crate) fn get(&self) -> Option<Up> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// Takes it: no more orders reach it.
+    pub(crate) fn take(&self) -> Option<Arc<Gateway>> {
+        self.0.lock().unwrap().take().map(|(gateway, _)| gateway)
     }
 
     pub(crate) fn set(&self, life: Option<Up>) {
@@ -161,7 +166,8 @@ impl Plant {
         self.reopen();
         self.power = Arc::default();
         self.tasks = Tasks::new(Writers::Inline);
-        let net = self.wire.host("gateway", &GATEWAY, Arc::clone(&self.power));
+        let mut net = self.wire.host("gateway", &GATEWAY, Arc::clone(&self.power));
+        net.blind = self.planted == Planted::Blind;
         self.log.tell(Event::Started);
         gateway::start(self, net);
     }

@@ -1,7 +1,7 @@
 //! The network: TCP as an application sees it. Bytes arrive in order, in pieces of any size, after a latency; a held link
 //! delivers later (the peers' TCP retransmits); a dead host answers with a reset, a dark one not.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::{pending, poll_fn};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -30,6 +30,10 @@ pub(crate) struct State {
     hosts: BTreeMap<IpAddr, &'static str>,
     pub(crate) dark: BTreeMap<&'static str, bool>,
     held: BTreeMap<(&'static str, &'static str), Instant>,
+    /// Listeners that answer with a reset.
+    refused: BTreeSet<SocketAddr>,
+    /// Hosts whose address somebody else has taken.
+    pub(crate) taken: BTreeSet<IpAddr>,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +69,8 @@ pub(crate) struct Net {
     pub(crate) wire: Arc<Wire>,
     pub(crate) host: &'static str,
     ip: IpAddr,
+    /// Its neighbour table never changes: a planted bug.
+    pub(crate) blind: bool,
     pub(crate) power: Arc<Power>,
 }
 
@@ -114,6 +120,8 @@ impl Wire {
             hosts: BTreeMap::new(),
             dark: BTreeMap::new(),
             held: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            taken: BTreeSet::new(),
         })))
     }
 
@@ -127,7 +135,7 @@ impl Wire {
         state.dark.insert(host, false);
         state.hosts.extend(addresses.iter().map(|ip| (*ip, host)));
         drop(state);
-        Net { wire: Arc::clone(self), host, ip: addresses[0], power }
+        Net { wire: Arc::clone(self), host, ip: addresses[0], blind: false, power }
     }
 
     /// Delays everything between two hosts.
@@ -136,6 +144,16 @@ impl Wire {
         let mut state = self.lock();
         let held = state.held.entry(pair(a, b)).or_insert(until);
         *held = until.max(*held);
+    }
+
+    /// Refuses connections to an address, or takes them again.
+    pub(crate) fn refuse(&self, at: SocketAddr, refuse: bool) {
+        let refused = &mut self.lock().refused;
+        if refuse {
+            refused.insert(at);
+        } else {
+            refused.remove(&at);
+        }
     }
 
     /// Ends a life: nobody listens any more. Its streams end when its tasks are dropped.
@@ -147,9 +165,29 @@ impl Wire {
     }
 }
 
+/// The hardware address of a host: the last two bytes of its address make it.
+pub(crate) fn hardware(ip: IpAddr) -> Option<Mac> {
+    let IpAddr::V4(four) = ip else { return None };
+    let [_, _, zone, host] = four.octets();
+    Some(Mac([2, 0, 0, 0, zone, host]))
+}
+
 struct Door {
     net: Net,
     at: SocketAddr,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        // After a crash the address may be the next life's already.
+        if !self.net.power.is_on() {
+            return;
+        }
+        let mut state = self.net.wire.lock();
+        for (connection, _) in state.listeners.remove(&self.at).unwrap_or_default().queue {
+            state.send(connection, 0, Segment::Reset, 1);
+        }
+    }
 }
 
 impl Listen for Door {
@@ -209,7 +247,8 @@ impl Network for Net {
                 let mut state = self.wire.lock();
                 let connection = state.connections.len();
                 let port = 20_000 + u16::try_from(connection % 40_000).unwrap();
-                let Some(waiting) = state.listeners.get_mut(&to) else {
+                let refused = state.refused.contains(&to);
+                let Some(waiting) = state.listeners.get_mut(&to).filter(|_| !refused) else {
                     return Err(io::ErrorKind::ConnectionRefused.into());
                 };
                 waiting.queue.push_back((connection, SocketAddr::new(self.ip, port)));
@@ -232,7 +271,13 @@ impl Network for Net {
         })
     }
 
-    fn neighbour(&self, _: IpAddr) -> Option<Mac> {
-        None
+    /// The host's own hardware address, while nobody else has taken its place.
+    fn neighbour(&self, ip: IpAddr) -> Option<Mac> {
+        let taken = !self.blind && self.wire.lock().taken.contains(&ip);
+        hardware(ip).map(|Mac(own)| {
+            let mut seen = own;
+            seen[0] = if taken { 6 } else { seen[0] };
+            Mac(seen)
+        })
     }
 }
