@@ -31,8 +31,8 @@ pub use open::{Cut, JournalError, Opened, Order, open};
 pub use settings::{Now, Settings};
 pub use trouble::Trouble;
 
-/// So many tickets are remembered until their outcome; of more the oldest is forgotten.
-const TICKETS: usize = 16_384;
+/// So many tickets are remembered; of more the oldest is forgotten.
+const TICKETS: usize = 8_192;
 
 /// Stands for a record whose number is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -245,7 +245,7 @@ impl Journal {
     }
 
     /// The number of a record that was handed over with a ticket: known once it is written, at the latest when a commit behind
-    /// it has answered; forgotten when its outcome is recorded.
+    /// it has answered.
     pub fn seq_of(&self, ticket: Ticket) -> Option<Seq> {
         lock(&self.shared.seqs).get(&ticket).copied()
     }

@@ -16,7 +16,9 @@ use bulkhead_core::names::{AssetId, RuleId};
 use bulkhead_core::policy::model::{Mode, OnStall};
 use bulkhead_core::policy::table::decide;
 
-use super::repeats::{Range, plain_write};
+use smallvec::SmallVec;
+
+use super::repeats::{Range, plain_write, writes};
 use super::sessions::{Footing, Session};
 use super::shared::{Shared, name_of};
 use super::tally::Counters;
@@ -149,10 +151,35 @@ struct Open {
     ticket: Ticket,
     shared: Arc<Shared>,
     session: Arc<Session>,
-    range: Option<Range>,
+    asset: Option<AssetId>,
+    /// What it writes; true where the wire says the values that will be there.
+    writes: SmallVec<[(Range, bool); 1]>,
     sent: bool,
     late: bool,
     refused: Option<Reason>,
+}
+
+impl Open {
+    /// What an outcome says about values: a write that took effect may be repeated uncounted, one whose effect nobody knows
+    /// leaves its range unknown.
+    fn learn(&self, outcome: Outcome, now: Moment) {
+        let applied = outcome == Outcome::Applied;
+        let doubtful = matches!(outcome, Outcome::NoAnswer | Outcome::Unknown);
+        for (range, plain) in &self.writes {
+            let mut repeats = self.session.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+            if applied && *plain {
+                continue;
+            }
+            let said = repeats.forget(range);
+            drop(repeats);
+            if let Some(event) = said {
+                self.shared.say(event, now);
+            }
+            if let Some(asset) = self.asset.as_ref().filter(|_| doubtful || applied) {
+                self.shared.values.forget(asset, (range.0, range.1), range.2, range.3);
+            }
+        }
+    }
 }
 
 impl Receipt {
@@ -171,15 +198,7 @@ impl Receipt {
         if outcome == Outcome::NoAnswer {
             open.shared.silent(&open.session, now);
         }
-        if outcome != Outcome::Applied
-            && let Some(range) = &open.range
-        {
-            // It did not take effect for certain: the next write of the same value is no repeat.
-            let said = open.session.repeats.lock().unwrap_or_else(PoisonError::into_inner).forget(range);
-            if let Some(event) = said {
-                open.shared.say(event, now);
-            }
-        }
+        open.learn(outcome, now);
         open.slot.outcome(open.ticket, now, outcome, open.late);
     }
 
@@ -311,7 +330,10 @@ impl Gate {
         if let Some((range, values)) = write {
             let unchanged = self.unchanged(footing, range, values, now);
             let mut repeats = session.repeats.lock().unwrap_or_else(PoisonError::into_inner);
-            if unchanged && let Some(seq) = repeats.repeat_of(range, values) {
+            // A record that nobody waits for is written at once, unless the disk is in trouble.
+            let journal = &self.shared.journal;
+            let written = |ticket| journal.seq_of(ticket).filter(|_| journal.trouble().is_none());
+            if unchanged && let Some(seq) = repeats.repeat_of(range, values, written) {
                 self.shared.tally.repeat();
                 return Ok(Receipt { open: None, covered: Some(seq) });
             }
@@ -325,7 +347,12 @@ impl Gate {
             return self.without_record(decision);
         }
         if let Some((range, values)) = write {
-            let said = session.repeats.lock().unwrap_or_else(PoisonError::into_inner).wrote(range, values, ticket);
+            let said = session.repeats.lock().unwrap_or_else(PoisonError::into_inner).wrote(
+                range,
+                values,
+                ticket,
+                decision.keep,
+            );
             if let Some(event) = said {
                 self.shared.say(event, now);
             }
@@ -335,7 +362,8 @@ impl Gate {
             ticket,
             shared: Arc::clone(&self.shared),
             session: Arc::clone(session),
-            range: write.map(|(range, _)| range),
+            asset: footing.standing.table.asset().cloned(),
+            writes: writes(&accesses),
             sent: false,
             late: false,
             refused: None,
@@ -429,21 +457,23 @@ impl Gate {
     }
 
     /// Judges a copy of what passes in `observe`: what `enforce` would refuse becomes an alarm, what it would record a record.
-    pub fn watch<T: Request>(&self, session: &Arc<Session>, request: &T) {
+    /// What was recorded waits for its outcome.
+    pub fn watch<T: Request>(&self, session: &Arc<Session>, request: &T) -> Option<Receipt> {
         let now = self.shared.time.now();
         let (footing, decision) = self.ask(session, request, now);
         if decision.effect == Effect::Deny {
             self.deny(session, &footing, request, &decision, now);
-            return;
+            return None;
         }
         self.shared.tally.allow(footing.standing.table.conduit());
-        // `observe` never waits for the disk: a record that finds no place is counted as lost by the journal.
-        if decision.keep != Keep::Count
-            && let Ok(mut receipt) =
-                self.record(session, &footing, request, &Decision { keep: Keep::Later, ..decision }, now)
-        {
-            receipt.sent();
+        if decision.keep == Keep::Count {
+            return None;
         }
+        // `observe` never waits for the disk: a record that finds no place is counted as lost by the journal.
+        let later = Decision { keep: Keep::Later, ..decision };
+        let mut receipt = self.record(session, &footing, request, &later, now).ok()?;
+        receipt.sent();
+        Some(receipt)
     }
 
     /// A refusal that the door found by itself: malformed bytes, a cap, a device that cannot be reached.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use bulkhead_core::access::{Access, Bank, Target, Values, Verb};
+use bulkhead_core::decision::Keep;
 use bulkhead_core::journal::record::{Event, Seq};
 use smallvec::SmallVec;
 
@@ -19,8 +20,9 @@ pub(crate) type Range = (u8, Bank, u16, u16);
 struct Written {
     values: SmallVec<[u8; 16]>,
     ticket: Ticket,
-    /// The record's number, once the record is known to be kept.
+    /// The record's number, once the record is known to be kept as surely as it has to be.
     seq: Option<Seq>,
+    keep: Keep,
     count: u64,
 }
 
@@ -42,6 +44,19 @@ pub(crate) fn plain_write<'a>(accesses: &[Access<'a>]) -> Option<(Range, Values<
     }
 }
 
+/// Everything that a request writes; true where the wire says the values that will be there.
+pub(crate) fn writes(accesses: &[Access<'_>]) -> SmallVec<[(Range, bool); 1]> {
+    let written = accesses.iter().filter(|access| access.verb == Verb::Write);
+    written
+        .filter_map(|access| match access.target {
+            Target::Registers { unit, bank, first, count, values } => {
+                Some(((unit, bank, first, count.get()), !matches!(values, Values::None | Values::Mask { .. })))
+            }
+            Target::Function { .. } => None,
+        })
+        .collect()
+}
+
 fn bytes(values: Values<'_>) -> SmallVec<[u8; 16]> {
     match values {
         Values::Registers(bytes) | Values::Coils(bytes) => SmallVec::from_slice(bytes),
@@ -51,19 +66,28 @@ fn bytes(values: Values<'_>) -> SmallVec<[u8; 16]> {
 }
 
 impl Repeats {
-    /// Counts a write that repeats a recorded one, and names that record; none when it has to be recorded itself.
-    pub(crate) fn repeat_of(&mut self, range: Range, values: Values<'_>) -> Option<Seq> {
-        let written = self.0.get_mut(&range).filter(|written| written.values == bytes(values))?;
-        let seq = written.seq?;
-        written.count += 1;
+    /// Counts a write that repeats a recorded one, and names that record; none when it has to be recorded itself. `written` tells
+    /// the number of a record that nobody waits for, once it is written.
+    pub(crate) fn repeat_of(
+        &mut self,
+        range: Range,
+        values: Values<'_>,
+        written: impl FnOnce(Ticket) -> Option<Seq>,
+    ) -> Option<Seq> {
+        let known = self.0.get_mut(&range).filter(|known| known.values == bytes(values))?;
+        if known.seq.is_none() && known.keep == Keep::Later {
+            known.seq = written(known.ticket);
+        }
+        let seq = known.seq?;
+        known.count += 1;
         Some(seq)
     }
 
     /// Remembers a write whose record is on its way; gives back what the last value of that range still has to say.
-    pub(crate) fn wrote(&mut self, range: Range, values: Values<'_>, ticket: Ticket) -> Option<Event> {
+    pub(crate) fn wrote(&mut self, range: Range, values: Values<'_>, ticket: Ticket, keep: Keep) -> Option<Event> {
         let old = self.0.remove(&range);
         if self.0.len() < RANGES {
-            self.0.insert(range, Written { values: bytes(values), ticket, seq: None, count: 0 });
+            self.0.insert(range, Written { values: bytes(values), ticket, seq: None, keep, count: 0 });
         }
         old.and_then(|written| written.last_word())
     }

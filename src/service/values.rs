@@ -68,6 +68,18 @@ impl LastValues {
         }
     }
 
+    /// Nobody knows any more what a range holds.
+    pub(crate) fn forget(&self, asset: &AssetId, (unit, bank): (u8, Bank), first: u16, count: u16) {
+        let mut assets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pages) = assets.get_mut(asset) else { return };
+        for address in (0..count).filter_map(|at| first.checked_add(at)) {
+            let page = pages.get_mut(&(unit, bank, address / PAGE));
+            if let Some(seen) = page.and_then(|page| page.at.get_mut(usize::from(address % PAGE))) {
+                *seen = 0;
+            }
+        }
+    }
+
     /// The last values of a range with the age of the oldest in milliseconds; none unless all were seen.
     pub(crate) fn last(
         &self,
@@ -118,6 +130,18 @@ mod tests {
         assert_eq!(memory.last(&plc, (2, Bank::Holding), 62, 1, BootMs(7_000)), None);
         memory.saw(&plc, (1, Bank::Coils), 3, 9, Values::Coils(&[0b1000_0001, 1]), BootMs(0));
         assert_eq!(memory.last(&plc, (1, Bank::Coils), 3, 9, BootMs(0)).unwrap().0, [1, 0, 0, 0, 0, 0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_range_that_was_forgotten_is_unknown_and_its_neighbours_are_not() {
+        let (memory, plc) = (LastValues::default(), AssetId::from("plc"));
+        let holding = (1, Bank::Holding);
+        memory.saw(&plc, holding, 62, 4, Values::Registers(&[0, 1, 0, 2, 0, 3, 0, 4]), BootMs(0));
+        memory.forget(&plc, holding, 63, 2);
+        assert_eq!(memory.last(&plc, holding, 62, 1, BootMs(0)).unwrap().0, [1]);
+        assert_eq!(memory.last(&plc, holding, 63, 1, BootMs(0)), None);
+        assert_eq!(memory.last(&plc, holding, 64, 1, BootMs(0)), None);
+        assert_eq!(memory.last(&plc, holding, 65, 1, BootMs(0)).unwrap().0, [4]);
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub(super) enum Stage {
     Ready(Permit<Frame>),
     /// The device has it.
     Sent(Receipt),
-    /// The device has it, by way of `observe`: nothing of ours answers it.
-    Watched,
+    /// The device has it, by way of `observe`: nothing of ours answers it. What was recorded waits for its outcome.
+    Watched(Option<Receipt>),
     /// Refused: the answer waits behind what was asked before.
     Refused([u8; 9]),
 }
@@ -88,7 +88,7 @@ impl Line {
     pub(super) fn holds_back(&self) -> bool {
         self.entries.iter().any(|entry| match entry.stage {
             Stage::Waiting(_) | Stage::Committing | Stage::Ready(_) | Stage::Refused(_) => true,
-            Stage::Sent(_) | Stage::Watched => false,
+            Stage::Sent(_) | Stage::Watched(_) => false,
         })
     }
 
@@ -98,7 +98,7 @@ impl Line {
     }
 
     pub(super) fn push(&mut self, frame: Frame, stage: Stage, now: BootMs, within: Duration) {
-        let copies = u8::from(matches!(stage, Stage::Watched));
+        let copies = u8::from(matches!(stage, Stage::Watched(_)));
         self.entries.push_back(Entry { frame, due: BootMs(now.0.saturating_add(ms(within))), stage, copies });
     }
 
@@ -124,19 +124,19 @@ impl Line {
     }
 
     /// Remembers a request that passed in `observe`.
-    pub(super) fn watch(&mut self, frame: Frame, now: BootMs, within: Duration) {
-        let same = |entry: &Entry| matches!(entry.stage, Stage::Watched) && entry.frame.id() == frame.id();
+    pub(super) fn watch(&mut self, frame: Frame, receipt: Option<Receipt>, now: BootMs, within: Duration) {
+        let same = |entry: &Entry| matches!(entry.stage, Stage::Watched(_)) && entry.frame.id() == frame.id();
         self.entries.retain(|entry| !same(entry));
         if self.entries.len() >= WATCHED
-            && let Some(oldest) = self.entries.iter().position(|entry| matches!(entry.stage, Stage::Watched))
+            && let Some(oldest) = self.entries.iter().position(|entry| matches!(entry.stage, Stage::Watched(_)))
         {
             self.entries.remove(oldest);
         }
-        self.push(frame, Stage::Watched, now, within);
+        self.push(frame, Stage::Watched(receipt), now, within);
     }
 
     fn open(&self, id: u16) -> Option<&Entry> {
-        let ours = |entry: &&Entry| !matches!(entry.stage, Stage::Refused(_) | Stage::Watched);
+        let ours = |entry: &&Entry| !matches!(entry.stage, Stage::Refused(_) | Stage::Watched(_));
         self.entries.iter().filter(ours).find(|entry| entry.frame.id() == id)
     }
 
@@ -149,7 +149,7 @@ impl Line {
     }
 
     fn watched(&self, id: u16) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.frame.id() == id && matches!(entry.stage, Stage::Watched))
+        self.entries.iter().position(|entry| entry.frame.id() == id && matches!(entry.stage, Stage::Watched(_)))
     }
 
     /// Whether the transaction id of a frame is in use.
@@ -236,7 +236,7 @@ impl Line {
                     writes_wait = true;
                 }
                 Stage::Ready(_) if !(writes_wait && entry.frame.writes()) => all.push(entry.frame.id()),
-                Stage::Ready(_) | Stage::Sent(_) | Stage::Watched | Stage::Refused(_) => {}
+                Stage::Ready(_) | Stage::Sent(_) | Stage::Watched(_) | Stage::Refused(_) => {}
             }
         }
         if one {
@@ -256,7 +256,7 @@ impl Line {
         let entry = self.entries.iter_mut().find(mine)?;
         match std::mem::replace(&mut entry.stage, Stage::Committing) {
             Stage::Ready(permit) => Some(permit),
-            Stage::Waiting(_) | Stage::Committing | Stage::Sent(_) | Stage::Watched | Stage::Refused(_) => None,
+            Stage::Waiting(_) | Stage::Committing | Stage::Sent(_) | Stage::Watched(_) | Stage::Refused(_) => None,
         }
     }
 
@@ -288,7 +288,7 @@ impl Line {
         for at in 0..self.entries.len() {
             let Some(entry) = self.entries.get(at) else { break };
             let sent = match entry.stage {
-                Stage::Sent(_) | Stage::Watched => true,
+                Stage::Sent(_) | Stage::Watched(_) => true,
                 // A copy of a read is about to follow the first one.
                 Stage::Ready(_) => entry.copies > 0,
                 Stage::Waiting(_) | Stage::Committing | Stage::Refused(_) => false,
@@ -331,7 +331,7 @@ impl Line {
 impl Entry {
     /// Whether somebody of ours has to answer it.
     pub(super) fn is_ours(&self) -> bool {
-        !matches!(self.stage, Stage::Watched)
+        !matches!(self.stage, Stage::Watched(_))
     }
 
     /// Whether the device has it, or a part of it.

@@ -150,7 +150,7 @@ async fn an_outcome_names_its_decision_and_has_its_place_in_a_full_queue() {
     commit(&journal).await.unwrap();
     let last = records(&platter).pop().unwrap();
     assert_eq!(last.event, Event::Outcome { of: Seq(1), outcome: Outcome::Applied, late: true });
-    assert_eq!(journal.seq_of(ticket), None);
+    assert_eq!(journal.seq_of(ticket), Some(Seq(1)));
 }
 
 #[tokio::test(start_paused = true)]

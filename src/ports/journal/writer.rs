@@ -238,7 +238,7 @@ impl Writer {
                     }
                 }
                 Entry::Outcome { of, at, outcome, late } => {
-                    let decision = lock(&self.shared.seqs).remove(&of);
+                    let decision = lock(&self.shared.seqs).get(&of).copied();
                     match decision {
                         Some(of) => drop(self.push(at, Event::Outcome { of, outcome, late })),
                         // The decision itself was lost.

@@ -79,7 +79,7 @@ impl Connection {
                 Stage::Waiting(_) | Stage::Committing => {
                     Refusal::Denied(self.house.gate.refuse(&self.session, Reason::Journal, about).class())
                 }
-                Stage::Watched | Stage::Refused(_) => continue,
+                Stage::Watched(_) | Stage::Refused(_) => continue,
             };
             self.answer(about, why);
             if sent && !self.asset.echoes_ids {

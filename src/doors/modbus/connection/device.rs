@@ -82,7 +82,7 @@ impl Connection {
                 self.house.gate.saw(asset, unit, seen.bank, seen.first, seen.count, seen.values);
             }
         }
-        if let Stage::Sent(receipt) = entry.into_stage() {
+        if let Stage::Sent(receipt) | Stage::Watched(Some(receipt)) = entry.into_stage() {
             receipt.settle(match matched {
                 Matched::Exception(code) => Outcome::Refused(u32::from(code)),
                 Matched::Normal | Matched::Foreign => Outcome::Applied,

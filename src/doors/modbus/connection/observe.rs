@@ -100,11 +100,11 @@ impl Connection {
     }
 
     fn watch(&mut self, frame: Frame, now: BootMs) {
-        self.house.gate.watch(&self.session, &frame);
+        let receipt = self.house.gate.watch(&self.session, &frame);
         if !self.house.gate.would(&self.session, &frame) {
             self.look_for_patterns(&frame, now);
         }
-        self.line.watch(frame, now, self.asset.answer_within);
+        self.line.watch(frame, receipt, now, self.asset.answer_within);
     }
 
     /// Lets what the device said pass, and learns from a copy.
