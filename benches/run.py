@@ -244,10 +244,10 @@ def main():
         if "syscalls" in only and shutil.which("strace"):
             lines = ["| | calls/request | most frequent |", "|---|---|---|"]
             for name, what, threads in ("durable", "read", 1), ("durable", "read", 16), ("haproxy", "read", 1), ("written", "write", 1), ("durable", "write", 1):
-                each, most = run.syscalls(name, what, 500, threads)
+                each, most = run.syscalls(name, what, 2000 // threads, threads)
                 lines.append(f"| {name}, {what}, {threads} | {each:.2f} | {most} |")
                 if what == "read" and name == "durable":
-                    bars.add(f"System calls per FC 3, {threads} connection{'s' if threads > 1 else ''}", "<= 6", f"{each:.2f}", each <= 6.05)
+                    bars.add(f"System calls per FC 3, {threads} connection{'s' if threads > 1 else ''}", "<= 6", f"{each:.2f}, the making of the connection included", round(each, 1) <= 6)
             parts.append("### System calls, all threads, by strace\n\n" + "\n".join(lines) + "\n")
         loaded = run.rss("durable") / 1024
         parts.append(f"RSS after all that: {loaded:.1f} MB.\n")
@@ -270,6 +270,19 @@ with its journal on; HAProxy looks at nothing.
 {chr(10).join(bars.lines)}
 
 {chr(10).join(parts)}
+## How to read the bars
+
+* Whoever waits for the disk wakes a thread, and that thread wakes the data path again. On a virtual machine a wake costs more
+  than judging the frame. `durable` needs two of them beside the sync; `written` needs one, since its record must survive the
+  process, and HAProxy keeps no record at all: that is where the CPU time of `written` goes.
+* The bar of `durable` is met by little: three runs of 20 to 24 rounds on 24 and 25 November 2026 gave +93, +94 and +99 us.
+* With 16 connections the data path is one thread (ADR 3), and its extra CPU time per request adds up behind the queue.
+* HAProxy runs with two threads (`nbthread 2`), as many as the machine has cores. With one thread it was cheaper at 16 connections
+  when it was tried (20 rounds, 25 November 2026): Bulkhead then took 1.15 times its CPU time and was 38 us behind in p50.
+* "Flat" has no number in what was asked for; 1.5 was set here before the first measurement. What is measured grows with the
+  logarithm of the rules and with the processor's caches, not with their number.
+* System calls are counted from accept to close; the two waits, two receives and two sends of a request alone are 6.00.
+
 ## How
 
 ```console
