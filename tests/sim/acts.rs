@@ -47,10 +47,13 @@ impl Plant {
             Act::Mood { plc, mood, time } => {
                 let (set, wire) = (Arc::clone(self.mood(plc)), Arc::clone(&self.wire));
                 *set.lock().unwrap() = mood;
+                self.log.tell(Event::Mood { plc, well: false });
+                let log = Arc::clone(&self.log);
                 wire.refuse(plc.socket(), mood == Mood::Off);
                 self.later(time, move || {
                     *set.lock().unwrap() = Mood::Well;
                     wire.refuse(plc.socket(), false);
+                    log.tell(Event::Mood { plc, well: true });
                 });
             }
             Act::Stop { down } => self.stop(down),

@@ -14,6 +14,9 @@ const ANSWER_WITHIN: u64 = 1_000;
 const LIMIT_BURST: u64 = 2;
 const LIMIT_EVERY: u64 = 30_000;
 
+/// A record that nobody waits for is written after at most this time.
+const WRITTEN_WITHIN: u64 = 50;
+
 /// After this time the gateway has met a full disk: something is recorded all the time.
 const KNOWN_FULL: u64 = 1_500;
 
@@ -49,6 +52,11 @@ pub(crate) const INVARIANTS: &[Invariant] = &[
         id: "I4c",
         says: "a disk in trouble refuses nothing between control zones",
         check: disk_refuses_nothing,
+    },
+    Invariant {
+        id: "I5",
+        says: "people on site lose nothing by an outage: of disk, clock, another's device or a flood",
+        check: served,
     },
     Invariant {
         id: "I6",
@@ -184,6 +192,21 @@ fn disk_refuses_nothing(model: &Model, _: u64, event: &Event) -> Option<String> 
     (asked.who != Who::Office).then(|| format!("request {id} ({:?} {:?}) got 06", asked.who, asked.ask))
 }
 
+fn served(model: &Model, at: u64, event: &Event) -> Option<String> {
+    let (id, what) = match event {
+        Event::Answered { id, answer: Answer::Exception(code @ (6 | 10 | 11)), .. } => (*id, format!("got {code:02x}")),
+        Event::Closed { id, .. } if model.is_proven(*id) => (*id, "was closed".to_owned()),
+        _ => return None,
+    };
+    let asked = of(model, id)?;
+    let local = matches!(asked.who, Who::Scada | Who::Hmi | Who::Panel) && asked.plc == Plc::Filler;
+    let excused = model.excused(asked.who, asked.plc, asked.at.saturating_sub(1_000), at)
+        || model.device_in_doubt(asked.plc, asked.at, at)
+        || model.mac_in_doubt(asked.who, asked.at, at);
+    let revoked = model.between(asked.at, at).any(|world| Model::is_revoked(world, asked.who));
+    (local && !excused && !revoked).then(|| format!("request {id} of {:?} ({:?}) {what}", asked.who, asked.ask))
+}
+
 fn recorded(model: &Model, _: u64, event: &Event) -> Option<String> {
     let Event::Forwarded { raw: false, id, seq, late: false, .. } = event else { return None };
     let asked = of(model, *id)?;
@@ -207,8 +230,11 @@ fn kept(model: &Model, at: u64, event: &Event) -> Option<String> {
     if let Some(wrong) = wrong.as_ref().filter(|_| !model.torn) {
         return Some(wrong.clone());
     }
-    // `written` survives the process, where the disk takes it; `durable` survives everything.
-    let must = |(asked, surely): &(u64, bool)| *surely || !model.dark && !model.troubled(*asked, at);
+    // `durable` survives everything; `written` the process, where the disk takes it, but for what its writer has in the hand.
+    let down = model.downs.last().map_or(at, |(down, _)| *down);
+    let must = |(asked, surely): &(u64, bool)| {
+        *surely || !model.dark && !model.troubled(*asked, at) && asked + WRITTEN_WITHIN < down
+    };
     let missing = model.written.iter().find(|(write, how)| must(how) && !writes.0.contains(write))?;
     Some(format!("write {:?} was answered and is not in the journal", missing.0))
 }

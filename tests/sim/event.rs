@@ -95,6 +95,11 @@ pub(crate) enum Event {
     ClockSet {
         by: i64,
     },
+    /// The PLC behaves, or does not.
+    Mood {
+        plc: Plc,
+        well: bool,
+    },
     /// Another hardware address than its own answers for the HMI, or its own again.
     Mac {
         wrong: bool,

@@ -31,6 +31,7 @@ pub(crate) const ALL: &[(Planted, &str)] = &[
     (Planted::Product(Fault::SafeNotWaived), "I4"),
     (Planted::Product(Fault::StaleTable), "I4b"),
     (Planted::Product(Fault::StallRefuses), "I4c"),
+    (Planted::Product(Fault::StallRefuses), "I5"),
     (Planted::Product(Fault::ForwardBeforeCommit), "I6"),
     (Planted::DiskLies, "I6b"),
     (Planted::Product(Fault::WrittenIgnoresDisk), "I6c"),

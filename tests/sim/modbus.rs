@@ -93,6 +93,7 @@ impl Ask {
     pub(crate) fn of(pdu: &[u8]) -> Self {
         let word = |at: usize| u16::from_be_bytes([pdu[at], pdu[at + 1]]);
         match (pdu.first(), pdu.len()) {
+            (Some(1 | 3 | 4), 5) if word(3) == 0 => Self::Odd,
             (Some(1), 5) => Self::Read { table: Table::Coils, first: word(1), count: word(3) },
             (Some(3), 5) => Self::Read { table: Table::Holding, first: word(1), count: word(3) },
             (Some(4), 5) => Self::Read { table: Table::Input, first: word(1), count: word(3) },
@@ -201,4 +202,5 @@ fn the_codec_of_the_plant_reads_what_it_writes() {
     }
     assert_eq!(write(Table::Holding, vec![900, 901]).pdu(), [16, 0, 7, 0, 2, 4, 3, 132, 3, 133]);
     assert_eq!(Ask::of(&[3, 0, 0, 0]), Ask::Odd);
+    assert_eq!(Ask::of(&Ask::Odd.pdu()), Ask::Odd);
 }

@@ -11,6 +11,14 @@ use super::policies::{MOVED, Opinion, Plc, Who, opinion};
 /// How long the gateway may not notice that a hardware address has changed: it looks at frames, every ten seconds.
 pub(crate) const NEIGHBOUR: u64 = 10_100;
 
+/// How long a device that failed may be left alone after it is well again.
+const LEFT_ALONE: u64 = 8_000;
+
+/// The connection that a request was sent on: masters number their requests so.
+pub(crate) fn connection(id: u16) -> u16 {
+    id % 64 / 4
+}
+
 /// A request as its master sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
@@ -44,6 +52,11 @@ pub(crate) struct Model {
     pub(crate) written: BTreeMap<(Who, u16), (u64, bool)>,
     pub(crate) holds: Vec<(&'static str, u64, u64)>,
     pub(crate) downs: Vec<(u64, u64)>,
+    /// When a PLC did not behave.
+    moods: Vec<(Plc, u64, u64)>,
+    /// Connections that were answered and not closed since, by [`connection`]: when first, and how much that is malformed was
+    /// sent on them.
+    lines: BTreeMap<u16, (u64, u32, Who)>,
     /// When somebody else had the HMI's address.
     macs: Vec<(u64, u64)>,
     /// Limited writes of this life, and when it began.
@@ -134,6 +147,18 @@ impl Model {
         at.saturating_sub(up.max(stalled).max(*full))
     }
 
+    /// True when a PLC did not behave, or was left alone because of that.
+    pub(crate) fn device_in_doubt(&self, plc: Plc, from: u64, to: u64) -> bool {
+        let overlaps =
+            |(of, start, end): &(Plc, u64, u64)| *of == plc && *start <= to && end.saturating_add(LEFT_ALONE) >= from;
+        self.moods.iter().any(overlaps)
+    }
+
+    /// True when the gateway that is up has answered on the connection of a request, and may not close it.
+    pub(crate) fn is_proven(&self, id: u16) -> bool {
+        self.lines.get(&connection(id)).is_some_and(|(since, odd, _)| *since > self.up_since && *odd < 3)
+    }
+
     /// Checks one event against everything before it, then learns it.
     pub(crate) fn step(&mut self, at: u64, event: &Event) -> Option<Violation> {
         let broken = INVARIANTS.iter().find_map(|invariant| {
@@ -169,13 +194,16 @@ impl Model {
                 };
                 self.asked.insert(frame.id, asked);
             }
-            Event::Answered { id, answer, .. } => self.answered(*id, *answer),
+            Event::Answered { id, answer, .. } => self.answered(at, *id, *answer),
             Event::PlcGot { frame, .. } => {
                 if let Some(asked) = self.asked.get_mut(&frame.id) {
                     asked.got += 1;
                 }
             }
             Event::Closed { id, .. } | Event::GaveUp { id, .. } | Event::PlcSaid { id, .. } => {
+                if !matches!(event, Event::PlcSaid { .. }) {
+                    self.lines.remove(&connection(*id));
+                }
                 if let Some(asked) = self.asked.get_mut(id) {
                     asked.pending = false;
                 }
@@ -195,6 +223,30 @@ impl Model {
                     self.revoked.extend(subject.clone());
                 }
             }
+            Event::Durable { seq } => {
+                self.durable = self.durable.max(*seq);
+                self.torn = false;
+            }
+            Event::Reopened { records, writes, .. } => {
+                self.durable = *records;
+                if self.dark {
+                    // What a power cut was allowed to take is gone.
+                    self.written.retain(|write, (_, surely)| *surely || writes.0.contains(write));
+                }
+                self.dark = false;
+            }
+            Event::World(seen) => {
+                // A revocation cuts, whatever the next policy calls the station.
+                self.lines.retain(|_, (_, _, who)| !Self::is_revoked(seen, *who));
+                self.worlds.push((at, seen.clone()));
+            }
+            other => self.learn_of_trouble(at, other),
+        }
+    }
+
+    /// What excuses the gateway: crashes, faults of others, the clock.
+    fn learn_of_trouble(&mut self, at: u64, event: &Event) {
+        match event {
             Event::LinkHeld { host, until } => self.holds.push((host, at, *until)),
             Event::Crashed { dark } => {
                 self.dark |= dark;
@@ -202,6 +254,12 @@ impl Model {
                 self.last_dark = if *dark { Some(at) } else { self.last_dark };
                 self.downs.push((at, u64::MAX));
                 self.asked.values_mut().for_each(|asked| asked.pending = false);
+            }
+            Event::Mood { plc, well: false } => self.moods.push((*plc, at, u64::MAX)),
+            Event::Mood { plc, well: true } => {
+                if let Some(open) = self.moods.iter_mut().find(|(of, _, end)| of == plc && *end == u64::MAX) {
+                    open.2 = at;
+                }
             }
             Event::Mac { wrong: true } => self.macs.push((at, u64::MAX)),
             Event::Mac { wrong: false } => {
@@ -216,19 +274,6 @@ impl Model {
                     down.1 = at;
                 }
             }
-            Event::Durable { seq } => {
-                self.durable = self.durable.max(*seq);
-                self.torn = false;
-            }
-            Event::Reopened { records, writes, .. } => {
-                self.durable = *records;
-                if self.dark {
-                    // What a power cut was allowed to take is gone.
-                    self.written.retain(|write, (_, surely)| *surely || writes.0.contains(write));
-                }
-                self.dark = false;
-            }
-            Event::World(seen) => self.worlds.push((at, seen.clone())),
             Event::DiskStalled { until } => self.trouble.push((at, *until)),
             Event::DiskFull { full: true } => self.trouble.push((at, u64::MAX)),
             Event::DiskFull { full: false } => {
@@ -237,17 +282,15 @@ impl Model {
                 }
             }
             Event::ClockSet { by } => self.clocks.push((at, *by)),
-            Event::Forwarded { raw: true, .. }
-            | Event::Removed { .. }
-            | Event::Compared { .. }
-            | Event::Unasked { .. }
-            | Event::Ended { .. } => {}
+            _ => {}
         }
     }
 
-    fn answered(&mut self, id: u16, answer: Answer) {
+    fn answered(&mut self, at: u64, id: u16, answer: Answer) {
         let Some(asked) = self.asked.get_mut(&id) else { return };
         asked.pending = false;
+        let line = self.lines.entry(connection(id)).or_insert((at, 0, asked.who));
+        line.1 += u32::from(asked.ask == Ask::Odd);
         let value = asked.ask.values().first().copied().unwrap_or(0);
         // Values that occur once in a run; a conduit that observes may be watched with records that are not waited for.
         if answer == Answer::Good && value > 1 && asked.plc == Plc::Filler && !asked.late {
