@@ -8,12 +8,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bulkhead_core::access::{Accesses, Bank, Values, Verb};
+use bulkhead_core::access::{Access, Accesses, Bank, Target, Values, Verb};
 use bulkhead_core::decision::{Class, Decision, Effect, Keep, Reason};
 use bulkhead_core::journal::record::{FrameRecord, Outcome, Seq};
 use bulkhead_core::moment::Moment;
 use bulkhead_core::names::{AssetId, RuleId};
-use bulkhead_core::policy::model::{Mode, OnStall};
+use bulkhead_core::policy::model::{Mode, OnStall, RecordKind};
 use bulkhead_core::policy::table::decide;
 
 use smallvec::SmallVec;
@@ -238,6 +238,19 @@ impl<T> Hold<T> {
     }
 }
 
+/// Whether the record comes first although the table says later: the policy says `observe`, which waits for no disk, and a
+/// local override has made it `enforce`. What the conduit promises of its records holds then too.
+fn waits_after_all(footing: &Footing, accesses: &[Access<'_>]) -> bool {
+    let overridden = footing.standing.table.conduit().is_some_and(|conduit| {
+        conduit.mode == Mode::Observe && footing.mode == Mode::Enforce && conduit.record == RecordKind::Durable
+    });
+    let acts = |access: &Access<'_>| match access.target {
+        Target::Registers { .. } => access.verb != Verb::Read,
+        Target::Function { code, sub, .. } => (code, sub) != (43, Some(14)),
+    };
+    overridden && accesses.iter().any(acts)
+}
+
 impl Gate {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
@@ -252,6 +265,9 @@ impl Gate {
         };
         if self.shared.fault == Fault::SafeNotWaived && decision.waived {
             decision = Decision::deny(Reason::Condition);
+        }
+        if decision.keep == Keep::Later && decision.allows() && waits_after_all(&footing, &request.accesses()) {
+            decision.keep = Keep::Before;
         }
         (footing, decision)
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bulkhead_core::policy::model::Mode;
+
 use crate::kit::{Client, OTHER, Plc, Running, Setup, Watch, frame, hex, until};
 
 #[test]
@@ -68,6 +70,19 @@ fn writes_of_one_client_keep_their_order_whether_they_wait_for_the_disk_or_not()
 fn a_read_does_not_wait_for_the_disk_of_the_write_before_it() {
     let plc = Plc::at("127.0.1.20");
     let gateway = Running::before(&plc);
+    reads_overtake_a_write(&gateway);
+}
+
+/// A local override makes refusals count, and with them what the conduit promises of its records.
+#[test]
+fn a_write_waits_for_its_record_also_where_enforce_is_a_local_override() {
+    let plc = Plc::at("127.0.1.20");
+    let gateway = Running::observing(&plc);
+    gateway.set_mode(Mode::Enforce);
+    reads_overtake_a_write(&gateway);
+}
+
+fn reads_overtake_a_write(gateway: &Running) {
     let mut client = gateway.client();
     let mut overtook = 0;
     for round in 1..=40_u16 {
