@@ -30,7 +30,7 @@ pub(crate) fn decision<T: Request>(
     Event::Decision(Box::new(DecisionRecord {
         effect: decision.effect,
         reason: decision.reason,
-        mode: footing.mode,
+        mode: footing.mode(),
         subject: standing.subject.as_ref().map(|subject| subject.id.clone()),
         roles: standing.subject.iter().flat_map(|subject| subject.roles.iter().cloned()).collect(),
         assurance: standing.assurance,

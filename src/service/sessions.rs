@@ -29,12 +29,16 @@ pub const PER_SOURCE: usize = 250;
 #[derive(Debug)]
 pub(crate) struct Footing {
     pub(crate) standing: Standing,
-    pub(crate) mode: Mode,
     /// When it was derived.
     at: Moment,
 }
 
 impl Footing {
+    /// What its conduit does; without one, everything is refused.
+    pub(crate) fn mode(&self) -> Mode {
+        self.standing.table.conduit().map_or(Mode::Enforce, |conduit| conduit.mode)
+    }
+
     /// Still what it was derived as. A clock that was set back, or whose trust changed, asks anew: `valid_until` looks ahead only.
     fn holds(&self, now: Moment) -> bool {
         !self.standing.valid_until.reached(now) && now.trust == self.at.trust && now.wall >= self.at.wall
@@ -75,7 +79,7 @@ impl Session {
 
     /// What its conduit does now: refuse, or only watch.
     pub fn mode(&self) -> Mode {
-        self.footing().mode
+        self.footing().mode()
     }
 
     /// Who it is, if anybody.
@@ -116,8 +120,8 @@ impl Session {
 
     fn derive(&self, now: Moment) -> Arc<Footing> {
         let evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-        let (standing, mode) = self.shared.worlds.derive(&evidence, now);
-        let fresh = Arc::new(Footing { standing, mode, at: now });
+        let standing = self.shared.worlds.derive(&evidence, now);
+        let fresh = Arc::new(Footing { standing, at: now });
         self.footing.store(Arc::clone(&fresh));
         fresh
     }
@@ -165,14 +169,14 @@ impl Sessions {
     /// `Busy` at a cap of the listener or of the source; `Revoked` when its subject may not act any more.
     pub fn open(&self, peer: SocketAddr, evidence: Evidence) -> Result<Arc<Session>, Denial> {
         let now = self.shared.time.now();
-        let (standing, mode) = self.shared.worlds.derive(&evidence, now);
+        let standing = self.shared.worlds.derive(&evidence, now);
         let subject = standing.subject.as_ref().map(|subject| subject.id.clone());
         let session = Arc::new(Session {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             peer,
             listener: evidence.listener,
             evidence: Mutex::new(evidence),
-            footing: ArcSwap::from_pointee(Footing { standing, mode, at: now }),
+            footing: ArcSwap::from_pointee(Footing { standing, at: now }),
             repeats: Mutex::default(),
             live: RwLock::new(true),
             cut: AtomicBool::new(false),

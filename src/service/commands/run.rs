@@ -239,7 +239,7 @@ impl Desk {
     fn conduits(&self) -> Vec<ConduitLine> {
         let world = self.house.world.current();
         let now = self.house.time.now().boot;
-        let lines = world.policy.conduits.iter().map(|(id, conduit)| {
+        let lines = world.plant.conduits.iter().map(|(id, conduit)| {
             let (from, served) = match &conduit.from {
                 From::Zone(zone) => (zone.to_string(), true),
                 From::Remote(name) => (format!("remote:{name}"), false),

@@ -50,7 +50,7 @@ pub struct Table {
 pub struct ConduitSettings {
     /// Its name.
     pub id: ConduitId,
-    /// Whether refusals count, by the policy's word (a local override is the gate's matter).
+    /// Whether refusals count.
     pub mode: Mode,
     /// How surely records are kept.
     pub record: RecordKind,

@@ -100,10 +100,10 @@ impl Connection {
     }
 
     fn watch(&mut self, frame: Frame, now: BootMs) {
-        let receipt = self.house.gate.watch(&self.session, &frame);
-        if !self.house.gate.would(&self.session, &frame) {
+        let receipt = self.house.gate.watch(&self.session, &frame).unwrap_or_else(|_denial| {
             self.look_for_patterns(&frame, now);
-        }
+            None
+        });
         self.line.watch(frame, receipt, now, self.asset.answer_within);
     }
 
