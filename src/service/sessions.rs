@@ -131,11 +131,13 @@ impl Session {
         self.evidence.lock().unwrap_or_else(PoisonError::into_inner).proofs.iter().find_map(read)
     }
 
-    fn end(&self) {
+    /// Ends it; false when it had ended before.
+    fn end(&self) -> bool {
         // INVARIANT: whoever holds `live` shared has finished its send when the exclusive lock is granted.
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = false;
+        let was_live = std::mem::replace(&mut *self.live.write().unwrap_or_else(PoisonError::into_inner), false);
         self.cut.store(true, Ordering::Release);
         self.wake.notify_waiters();
+        was_live
     }
 
     fn record(&self, what: SessionEvent) -> SessionRecord {
@@ -273,10 +275,8 @@ impl Sessions {
             };
             live.values().filter(is_theirs).cloned().collect()
         };
-        for session in &theirs {
-            session.end();
-        }
-        theirs.len()
+        // One that was cut a moment ago may still be here: it is counted once.
+        theirs.iter().filter(|session| session.end()).count()
     }
 
     /// Every live session.

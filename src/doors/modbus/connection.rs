@@ -116,7 +116,9 @@ impl Connection {
 
     /// Serves the client to its end.
     pub(super) async fn run(mut self) -> SessionEvent {
-        poll_fn(|cx| self.poll(cx)).await
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        self.south.leave();
+        end
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<SessionEvent> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bulkhead_core::decision::Reason;
 use bulkhead_core::journal::record::Outcome;
-use tokio::io::AsyncWrite;
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
 use super::asset::Asset;
@@ -22,6 +22,8 @@ use crate::service::gate::{Denial, Permit, Raw, Receipt};
 
 /// How long a dial may take.
 const DIAL_WITHIN: Duration = Duration::from_secs(2);
+/// How long a device may take to close its side when we have closed ours.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The connection to the device: one for each client, dialled on the first permit.
 pub(super) struct South {
@@ -185,6 +187,29 @@ impl South {
         }
         self.state = State::Down;
     }
+}
+
+impl South {
+    /// Leaves the device in order, at the end of the client: it gets everything that was written, and then our end. Dropped with
+    /// replies unread the socket would be reset, and a device that is reset forgets what it has not read yet. Its socket counts
+    /// as taken until the device has closed it too.
+    pub(super) fn leave(&mut self) {
+        if let State::Up { link, slot, .. } = std::mem::replace(&mut self.state, State::Down) {
+            self.house.tasks.spawn(farewell(link.0, slot));
+        }
+    }
+}
+
+async fn farewell(mut stream: Stream, slot: Slot) {
+    let end = async {
+        stream.shutdown().await?;
+        let mut rest = [0; 256];
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // A device that does not close within its time is reset.
+    drop(timeout(FAREWELL, end).await);
+    drop(slot);
 }
 
 impl fmt::Debug for South {
