@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use super::source::root;
 
 fn sources(dir: &Path, into: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
@@ -31,7 +31,7 @@ fn dangling(name: &str, code: &str, makefile: &str) -> Option<String> {
     } else if name.starts_with("bulkhead ") {
         true
     } else if name.contains('/') || name.contains('.') || name == "LICENSE" || name == "Makefile" {
-        Path::new(ROOT).join(name).exists()
+        root().join(name).exists()
     } else {
         code.contains(&format!("fn {name}("))
     };
@@ -40,11 +40,11 @@ fn dangling(name: &str, code: &str, makefile: &str) -> Option<String> {
 
 #[test]
 fn every_name_in_the_acceptance_list_exists() {
-    let list = fs::read_to_string(Path::new(ROOT).join("docs/acceptance.md")).unwrap();
-    let makefile = fs::read_to_string(Path::new(ROOT).join("Makefile")).unwrap();
+    let list = fs::read_to_string(root().join("docs/acceptance.md")).unwrap();
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let mut files = Vec::new();
     for dir in ["core/src", "src", "tests", "simulators"] {
-        sources(&Path::new(ROOT).join(dir), &mut files);
+        sources(&root().join(dir), &mut files);
     }
     let code: String = files.iter().map(|file| fs::read_to_string(file).unwrap()).collect();
     let names = named(&list);

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-/// The repository.
+/// The repository, as cargo says when it runs us: a target folder may be shared by clones, and what was known when this was
+/// compiled is the path of the clone that compiled it.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| std::env::var_os("CARGO_MANIFEST_DIR").unwrap().into());
+    &ROOT
 }
 
 /// Every Rust file below a folder, in order.
