@@ -12,6 +12,7 @@ pub mod sessions;
 mod shared;
 pub mod tally;
 pub mod time;
+pub mod trust;
 mod values;
 pub mod world;
 
@@ -24,6 +25,7 @@ use sessions::Sessions;
 use shared::Shared;
 use tally::Tally;
 use time::Time;
+use trust::Trust;
 use values::LastValues;
 use world::Worlds;
 
@@ -53,6 +55,8 @@ pub struct House {
     pub entropy: Arc<dyn Entropy>,
     /// The one way to start work.
     pub tasks: Tasks,
+    /// What TLS listeners show and believe.
+    pub trust: Arc<Trust>,
     /// The evidence: for `status`; doors never name it.
     pub journal: Journal,
     shared: Arc<Shared>,
@@ -96,6 +100,7 @@ impl House {
             net: parts.net,
             entropy: parts.entropy,
             tasks: parts.tasks,
+            trust: Arc::default(),
             journal: parts.journal,
             shared,
         }
