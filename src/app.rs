@@ -1,6 +1,7 @@
 //! The composition root: opens what the last life left, starts writers, services and doors, and ends them in order.
 
 mod housekeeping;
+mod kept;
 mod listeners;
 mod local;
 mod lock;

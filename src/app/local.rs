@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::run::RunError;
-use super::{Gateway, Listeners};
+use super::{Gateway, Listeners, kept};
 use crate::config;
 use crate::doors::local::{self, Admit, Unbound};
 use crate::service::commands::{About, Desk, ListenerLine, Premises};
@@ -16,6 +16,7 @@ use crate::service::commands::{About, Desk, ListenerLine, Premises};
 struct Rooms {
     listeners: Arc<Listeners>,
     active: PathBuf,
+    kept: PathBuf,
 }
 
 impl Premises for Rooms {
@@ -25,6 +26,11 @@ impl Premises for Rooms {
     }
 
     fn keep_policy(&self, text: &str) -> io::Result<()> {
+        // The first activation keeps the one that it takes the place of, too.
+        if kept::is_empty(&self.kept)? && self.active.is_file() {
+            kept::keep(&self.kept, &fs::read_to_string(&self.active)?)?;
+        }
+        kept::keep(&self.kept, text)?;
         let aside = self.active.with_extension("new");
         let mut file = File::create(&aside)?;
         file.write_all(text.as_bytes())?;
@@ -41,7 +47,11 @@ pub(super) fn open(gateway: &Gateway, settings: &config::Settings, about: About)
         tracing::warn!(%group, "there is no such group: root and this user alone may give orders");
     }
     let door = local::bind(&settings.socket, &admit).map_err(|error| socket_error(&error, settings))?;
-    let rooms = Rooms { listeners: Arc::clone(&gateway.listeners), active: settings.active_policy() };
+    let rooms = Rooms {
+        listeners: Arc::clone(&gateway.listeners),
+        active: settings.active_policy(),
+        kept: settings.kept_policies(),
+    };
     let desk = Desk::new(Arc::clone(&gateway.house), about, Arc::new(rooms));
     let tasks = gateway.house.tasks.clone();
     gateway.house.tasks.spawn(local::serve(tasks, Arc::<Desk>::clone(&desk), admit, door));

@@ -206,9 +206,20 @@ pub(super) enum Policy {
     /// Put a policy in force in the running daemon
     #[command(
         after_help = "The daemon checks it, keeps a record, swaps it in without dropping a connection, and keeps it as the last\n\
-        known good one. A policy with a problem changes nothing.\n\nExample:\n  bulkhead policy activate plant.toml"
+        known good one. A policy with a problem changes nothing.\n\nExamples:\n  bulkhead policy activate plant.toml\n  bulkhead policy activate plant.toml --dry-run     who would gain and lose what"
     )]
-    Activate(PolicyFile),
+    Activate(Activate),
+    /// The policies that were in force
+    #[command(
+        after_help = "The newest ten are kept in the state folder. No daemon is needed.\n\nExample:\n  bulkhead policy history"
+    )]
+    History,
+    /// Put a policy in force again that was in force before
+    #[command(
+        after_help = "It is activated like any other: checked, recorded, swapped in without dropping a connection. Nothing that was\n\
+        revoked comes back with it.\n\nExamples:\n  bulkhead policy restore               the one before\n  bulkhead policy restore 3 --dry-run   number 3 of `policy history`"
+    )]
+    Restore(Restore),
 }
 
 #[derive(Debug, Args)]
@@ -216,6 +227,26 @@ pub(super) struct PolicyFile {
     /// The policy file
     #[arg(value_name = "FILE")]
     pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Activate {
+    /// The policy file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// Its number in `policy history`; the newest that differs from the one in force unless set
+    #[arg(value_name = "NUMBER")]
+    pub(super) number: Option<u32>,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]

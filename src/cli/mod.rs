@@ -9,6 +9,7 @@ mod exit;
 mod explain;
 mod failure;
 mod files;
+mod history;
 mod init;
 mod journal;
 mod orders;
@@ -103,7 +104,9 @@ fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
         Verb::Policy(args::Policy::Lint(arguments)) => policy::lint(&arguments.file, context),
         Verb::Policy(args::Policy::Diff(arguments)) => policy::diff(&arguments, context),
         Verb::Policy(args::Policy::Decide(arguments)) => policy::decide(&arguments.file, context),
-        Verb::Policy(args::Policy::Activate(arguments)) => orders::activate(&arguments.file, context),
+        Verb::Policy(args::Policy::Activate(arguments)) => orders::activate(&arguments, context),
+        Verb::Policy(args::Policy::History) => history::list(context),
+        Verb::Policy(args::Policy::Restore(arguments)) => history::restore(&arguments, context),
         Verb::Subject(args::Subject::List) => orders::subjects(context),
         Verb::Subject(args::Subject::Revoke(arguments)) => orders::revoke(&arguments, context),
         Verb::Journal(args::Journal::Verify(arguments)) => journal::verify(arguments, context),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::{Enforce, Observe, SubjectName};
+use super::args::{Activate, Enforce, Observe, SubjectName};
 use super::{Answer, Context, Exit, Failure, client, files, out, when, words};
 use crate::service::commands::{Answer as Said, Command, SubjectLine, WATCH};
 use bulkhead_core::identity::Life;
@@ -37,8 +37,40 @@ fn mode(order: Command, context: &mut Context<'_>) -> Answer {
     Ok(Exit::Ok)
 }
 
-/// `policy activate FILE`.
-pub(super) fn activate(file: &Path, context: &mut Context<'_>) -> Answer {
+/// `policy activate FILE [--dry-run]`.
+pub(super) fn activate(arguments: &Activate, context: &mut Context<'_>) -> Answer {
+    if arguments.dry_run { try_policy(&arguments.file, context) } else { put_in_force(&arguments.file, context) }
+}
+
+/// Asks what would change.
+pub(super) fn try_policy(file: &Path, context: &mut Context<'_>) -> Answer {
+    let text = files::policy_text(file)?;
+    let answer = client::ask(context, Command::PolicyTry { text }).map_err(|failure| named(failure, file))?;
+    context.out.value(&answer)?;
+    let Said::Tried(tried) = answer else { return Err(client::unexpected().into()) };
+    for warning in tried.warnings {
+        context.out.line(format!("{}:{warning}", file.display()))?;
+    }
+    let more = tried.changed.saturating_sub(u64::try_from(tried.changes.len()).unwrap_or(u64::MAX));
+    for change in &tried.changes {
+        context.out.line(change)?;
+    }
+    if more > 0 {
+        context.out.line(format!("and {more} more: bulkhead policy diff OLD NEW says them all"))?;
+    }
+    for conduit in tried.ends {
+        context.out.line(format!("~ {conduit}: the local override of its mode would end"))?;
+    }
+    let (from, to) = (tried.from.short(), tried.to.short());
+    context.out.line(match tried.changed {
+        0 => format!("policy {to} decides as {from}, which is in force; nothing was changed"),
+        _ => format!("policy {to} instead of {from}: + gained, - lost, ~ under other terms; nothing was changed"),
+    })?;
+    Ok(Exit::Ok)
+}
+
+/// Puts a policy in force.
+pub(super) fn put_in_force(file: &Path, context: &mut Context<'_>) -> Answer {
     // Read here, judged there: the daemon trusts no check but its own.
     let text = files::policy_text(file)?;
     let answer = client::ask(context, Command::PolicyActivate { name: file.display().to_string(), text })

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use bulkhead_core::policy::Problem;
 use bulkhead_core::policy::problem::Place;
 
-pub use settings::Settings;
+pub use settings::{Settings, kept_number};
 pub use size::{NotASize, parse as parse_size, text as size_text};
 
 /// Where the configuration stands unless `--config` says otherwise.

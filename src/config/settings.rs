@@ -105,10 +105,21 @@ impl Settings {
         self.state.join("policy").join("active.toml")
     }
 
+    /// The folder of the policies that were in force, `000001.toml` the oldest.
+    pub fn kept_policies(&self) -> PathBuf {
+        self.state.join("policy").join("kept")
+    }
+
     /// The name of the site, a text file that `init` writes.
     pub fn site_file(&self) -> PathBuf {
         self.state.join("site")
     }
+}
+
+/// The number of a file in [`Settings::kept_policies`]; none for what is not ours.
+pub fn kept_number(file: &Path) -> Option<u32> {
+    let name = file.file_name()?.to_str()?.strip_suffix(".toml")?;
+    (name.len() >= 6 && name.bytes().all(|byte| byte.is_ascii_digit())).then(|| name.parse().ok())?
 }
 
 /// Checks what stands in the file; what does not stand there is taken from the reference.

@@ -94,11 +94,9 @@ impl fmt::Display for Right {
     }
 }
 
-impl fmt::Display for Diff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_empty() {
-            return f.write_str("no difference");
-        }
+impl Diff {
+    /// Each difference in a line: `+` gained, `-` lost, `~` under other terms.
+    pub fn lines(&self) -> Vec<String> {
         let or = |terms: &BTreeSet<String>| terms.iter().map(String::as_str).collect::<Vec<_>>().join(" | ");
         let gained = self.gained.iter().map(|right| format!("+ {right}: {}", or(&right.after)));
         let lost = self.lost.iter().map(|right| format!("- {right}"));
@@ -110,8 +108,13 @@ impl fmt::Display for Diff {
             (Some(before), None) => format!("- {}: {before}", setting.what),
             (None, None) => setting.what.clone(),
         });
-        let lines: Vec<String> = gained.chain(lost).chain(changed).chain(settings).collect();
-        f.write_str(&lines.join("\n"))
+        gained.chain(lost).chain(changed).chain(settings).collect()
+    }
+}
+
+impl fmt::Display for Diff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() { f.write_str("no difference") } else { f.write_str(&self.lines().join("\n")) }
     }
 }
 

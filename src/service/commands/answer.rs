@@ -47,8 +47,28 @@ pub enum Answer {
         /// Lint's warnings, as `LINE:COLUMN: message [id]; help`. At most 100.
         warnings: Vec<String>,
     },
+    /// To `policy activate --dry-run`.
+    Tried(Box<Tried>),
     /// To `explain`.
     Explained(Explained),
+}
+
+/// What an activation would change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tried {
+    /// The digest of the policy in force.
+    pub from: Sha256,
+    /// The digest of the one that was asked about.
+    pub to: Sha256,
+    /// Lint's warnings, as `LINE:COLUMN: message [id]; help`. At most 100.
+    pub warnings: Vec<String>,
+    /// Who would gain and lose what, a line each as `policy diff` says it. At most 1,000.
+    pub changes: Vec<String>,
+    /// How many changes there are.
+    pub changed: u64,
+    /// Conduits whose local override it would end.
+    pub ends: Vec<ConduitId>,
 }
 
 /// Why the world in force would allow or refuse something.

@@ -12,7 +12,7 @@ use crate::net::Later;
 
 pub use answer::{
     Answer, AssetLine, AssetState, ClockLine, ConduitLine, Explained, JournalLine, KeysLine, ListenerLine, PolicyLine,
-    Status, StoreLine, SubjectLine,
+    Status, StoreLine, SubjectLine, Tried,
 };
 pub use run::{About, Desk, Premises};
 
@@ -54,6 +54,11 @@ pub enum Command {
     PolicyActivate {
         /// Where it came from, for the record.
         name: String,
+        /// The whole file.
+        text: String,
+    },
+    /// Says what putting a policy in force would change, and changes nothing.
+    PolicyTry {
         /// The whole file.
         text: String,
     },

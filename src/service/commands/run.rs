@@ -12,12 +12,12 @@ use bulkhead_core::moment::BootMs;
 use bulkhead_core::names::{AssetId, ConduitId, SubjectId};
 use bulkhead_core::policy::explain::{Who, question};
 use bulkhead_core::policy::model::{From, Mode, RecordKind, SubjectEntry, SubjectProof};
-use bulkhead_core::policy::{Finding, Problem, Severity};
+use bulkhead_core::policy::{self, Finding, Problem, Severity};
 
 use super::watch::{self, Watch};
 use super::{
     Answer, AssetLine, AssetState, By, Carry, ClockLine, Command, ConduitLine, Explained, JournalLine, KeysLine,
-    ListenerLine, PolicyLine, Refusal, RefusalKind, Status, StoreLine, SubjectLine, WATCH,
+    ListenerLine, PolicyLine, Refusal, RefusalKind, Status, StoreLine, SubjectLine, Tried, WATCH,
 };
 use crate::net::Later;
 use crate::service::House;
@@ -26,6 +26,8 @@ use crate::service::reach::Reached;
 
 /// Problems and warnings in one answer.
 const LINES: usize = 100;
+/// Changes in the answer to a dry run.
+const CHANGES: usize = 1_000;
 
 /// What only the composition root knows.
 pub trait Premises: fmt::Debug + Send + Sync {
@@ -73,6 +75,7 @@ impl Carry for Desk {
                 }
                 Command::Enforce { conduit, watch } => self.enforce(conduit, watch, by).await,
                 Command::PolicyActivate { name, text } => self.activate(name, text).await,
+                Command::PolicyTry { text } => self.try_policy(text).await,
                 Command::ExplainLive { subject, asset, words } => self.explain(&subject, &asset, &words),
             }
         })
@@ -127,11 +130,30 @@ impl Desk {
             tracing::error!(%error, "the copy of the active policy could not be written");
         }
         tracing::info!(%name, from = %done.from.short(), to = %done.to.short(), "policy activated");
-        let is_loud =
-            |finding: &&Finding| finding.severity >= Severity::Warning && finding.severity != Severity::Accepted;
-        let warnings = done.findings.iter().filter(is_loud).take(LINES).map(|finding| finding.problem.to_string());
         let generation = self.house.world.generation();
-        Ok(Answer::Activated { from: done.from, to: done.to, generation, warnings: warnings.collect() })
+        Ok(Answer::Activated { from: done.from, to: done.to, generation, warnings: warnings(&done.findings) })
+    }
+
+    async fn try_policy(&self, text: String) -> Result<Answer, Refusal> {
+        let plant = Arc::clone(&self.house.world.current().plant);
+        // Parsing and comparing take milliseconds: beside the data path.
+        let tried = self.house.tasks.blocking(move || {
+            let loaded = policy::load(&text)?;
+            let changes = policy::diff::diff(&plant, &loaded.policy).lines();
+            Ok((loaded, changes, plant.hash))
+        });
+        let tried = tried.await.map_err(|error| refused(OrderError::NotKept(error.to_string())))?;
+        let (loaded, mut changes, from) = tried.map_err(|problems| refused(OrderError::Policy(problems)))?;
+        let changed = u64::try_from(changes.len()).unwrap_or(u64::MAX);
+        changes.truncate(CHANGES);
+        Ok(Answer::Tried(Box::new(Tried {
+            from,
+            to: loaded.policy.hash,
+            warnings: warnings(&loaded.findings),
+            changes,
+            changed,
+            ends: self.house.world.overrides_ended_by(&loaded.policy),
+        })))
     }
 
     fn explain(&self, subject: &SubjectId, asset: &AssetId, words: &str) -> Result<Answer, Refusal> {
@@ -316,6 +338,12 @@ fn refused(error: OrderError) -> Refusal {
             "see the journal's line of `bulkhead status`, mend the disk, order again",
         ),
     }
+}
+
+/// What lint says aloud.
+fn warnings(findings: &[Finding]) -> Vec<String> {
+    let is_loud = |finding: &&Finding| finding.severity >= Severity::Warning && finding.severity != Severity::Accepted;
+    findings.iter().filter(is_loud).take(LINES).map(|finding| finding.problem.to_string()).collect()
 }
 
 fn counted(problems: &[Problem]) -> String {

@@ -360,3 +360,39 @@ fn a_hangup_reads_the_policy_file_again_and_a_typo_in_it_changes_nothing() {
         std::fs::read_to_string(plant.path("state/policy/active.toml")).unwrap().contains("\"other\"")
     });
 }
+
+#[test]
+fn a_policy_is_tried_without_effect_and_the_one_before_comes_back_when_it_is_restored() {
+    let plant = Plant::new();
+    ok(&plant.run(&["init", "--site", "riverside"]));
+    let _daemon = Daemon::start(&plant);
+    let port = free_port();
+    let text = policy(port, "enforce");
+    std::fs::write(plant.path("plant.toml"), &text).unwrap();
+    std::fs::write(plant.path("narrow.toml"), text.replace(", \"write speed\"", "")).unwrap();
+    ok(&plant.run(&["policy", "activate", "plant.toml"]));
+    until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+
+    let tried = plant.run(&["policy", "activate", "narrow.toml", "--dry-run"]);
+    assert!(ok(&tried).contains("- scada write plc/speed (holding 0)"), "{tried:?}");
+    assert!(tried.out.contains("nothing was changed"), "{tried:?}");
+    let in_force = |wanted: &str| {
+        plant.run(&["policy", "history"]).out.lines().any(|line| line.contains("in force") && line.ends_with(wanted))
+    };
+    assert!(in_force("000002.toml"), "{:?}", plant.run(&["policy", "history"]));
+    let typo = text.replace("\"write speed\"", "\"write sped\"");
+    std::fs::write(plant.path("typo.toml"), typo).unwrap();
+    let refused = plant.run(&["policy", "activate", "typo.toml", "--dry-run"]);
+    assert!(refused.code != Some(0) && refused.err.contains("typo.toml:"), "{refused:?}");
+
+    ok(&plant.run(&["policy", "activate", "narrow.toml"]));
+    assert!(in_force("000003.toml"), "{:?}", plant.run(&["policy", "history"]));
+    assert_eq!(write_register(port, 0, 1)[7..], [0x86, 1]);
+    let restored = plant.run(&["policy", "restore"]);
+    assert!(ok(&restored).contains("is in force"), "{restored:?}");
+    let allowed = plant.run(&["explain", "--as", "scada", "--on", "plc", "--do", "write speed 1"]);
+    assert!(ok(&allowed).starts_with("ALLOWED"), "{allowed:?}");
+    let gone = plant.run(&["policy", "restore", "77"]);
+    assert_eq!(gone.code, Some(64), "{gone:?}");
+    assert!(gone.err.contains("policy history"), "{gone:?}");
+}
