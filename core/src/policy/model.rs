@@ -344,6 +344,19 @@ pub struct GrantTerms {
     pub overlap: u16,
 }
 
+/// Whose requests go first where a device's few sockets are shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Priority {
+    /// Before the others.
+    High,
+    /// In turn.
+    #[default]
+    Normal,
+    /// Behind the others.
+    Low,
+}
+
 /// `[subjects.X]`.
 #[derive(Clone, Debug)]
 pub struct SubjectEntry {
@@ -353,6 +366,8 @@ pub struct SubjectEntry {
     pub proof: SubjectProof,
     /// Its role; a panel has none of its own.
     pub role: Option<Role>,
+    /// Whose turn it is on a shared link.
+    pub priority: Priority,
     /// What is known about it; wins over claims and facts.
     pub attributes: Attributes,
     /// Where it stands in the file.

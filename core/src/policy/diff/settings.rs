@@ -90,6 +90,7 @@ fn of_subject(subject: &SubjectEntry) -> Vec<(&'static str, String)> {
     all.extend(mac.map(|mac| ("mac", mac.to_string())));
     all.extend(grant.map(|grant| ("grant.opened_by", list(grant.opened_by.iter()))));
     all.extend(grant.map(|grant| ("grant.minutes", format!("{} + {}", grant.minutes, grant.overlap))));
+    all.push(("priority", word(&subject.priority)));
     if subject.attributes != crate::identity::Attributes::default() {
         all.push(("attributes", word(&subject.attributes)));
     }

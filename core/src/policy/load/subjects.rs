@@ -7,7 +7,7 @@ use super::roles::Roles;
 use super::{Names, parsed, unknown};
 use crate::identity::{Attributes, Mac};
 use crate::moment::UnixMs;
-use crate::policy::model::{GrantTerms, SubjectEntry, SubjectProof};
+use crate::policy::model::{GrantTerms, Priority, SubjectEntry, SubjectProof};
 use crate::policy::report::Report;
 use crate::policy::suggest;
 use crate::policy::tree::{Section, Text};
@@ -28,6 +28,9 @@ const KINDS: [(&str, Kind); 4] = [
     ("address", Kind::Address),
 ];
 
+const PRIORITIES: [(&str, Priority); 3] =
+    [("high", Priority::High), ("normal", Priority::Normal), ("low", Priority::Low)];
+
 pub(super) fn subject<'a>(
     mut section: Section<'a>,
     names: &Names<'a>,
@@ -47,6 +50,7 @@ pub(super) fn subject<'a>(
     let address = section.text("address", out).and_then(|text| parsed("address", &path, text, address, out));
     let mac = section.text("mac", out).and_then(|text| parsed("mac", &path, text, mac, out));
     let grant = section.table("grant", out).and_then(|grant| terms(grant, roles, out));
+    let priority = section.word("priority", &PRIORITIES, out).unwrap_or_default();
     let attributes =
         section.table("attributes", out).map(|section| attributes(section, names, out)).unwrap_or_default();
     let place = out.source.place(section.at());
@@ -58,7 +62,7 @@ pub(super) fn subject<'a>(
         Kind::SessionGrant => SubjectProof::SessionGrant { address: address?, mac, grant: grant? },
     };
     let role = role.filter(|_| kind != Some(Kind::SessionGrant)).map(|role| role.value.into());
-    Some(SubjectEntry { zone: zone?.into(), proof, role, attributes, place })
+    Some(SubjectEntry { zone: zone?.into(), proof, role, priority, attributes, place })
 }
 
 /// People of a remote conduit have no zone of the plant: their home is the far end, written as the conduit does.

@@ -26,6 +26,18 @@ fn said(text: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_subject_has_a_priority_on_shared_links_and_another_word_is_refused() {
+    let policy = check(EVERYTHING).policy;
+    assert_eq!(policy.subjects["robot"].priority, Priority::Low);
+    assert_eq!(policy.subjects["tablet"].priority, Priority::Normal);
+    let said = said(&EVERYTHING.replace("priority = \"low\"", "priority = \"lowest\""));
+    assert!(
+        said.iter().any(|line| line.contains("`priority` cannot be `lowest` [word] in subjects.robot; write `high`")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn the_reference_plant_loads_with_the_findings_that_it_accepts() {
     let Loaded { policy, findings } = loaded(PLANT);
     let ids: Vec<_> = findings.iter().map(|finding| (finding.severity, finding.problem.id)).collect();
