@@ -7,13 +7,14 @@ export BULKHEAD_TOOLS ?= /var/tmp/bulkhead-tools
 PEERS ?= light
 PYTHON ?= python3
 
-.PHONY: help demo test bench lint fmt build clean-tools
+.PHONY: help demo test bench lint fmt fuzz build clean-tools
 
 help:
 	@echo "make demo              the product on a small bottling plant, step by step (one minute after the build)"
 	@echo "make test              unit, integration and simulation tests, then a libmodbus PLC behind the gateway"
 	@echo "make test PEERS=all    the same with every peer of tests/interop/peers.toml"
 	@echo "make bench             against a plain TCP load balancer; writes docs/benchmarks.md"
+	@echo "make fuzz TARGET=..    one fuzz target until it is stopped (nightly Rust and cargo-fuzz; targets: fuzz/fuzz_targets)"
 	@echo "make lint              formatting, clippy, documentation, licences"
 
 build:
@@ -40,3 +41,9 @@ lint:
 
 fmt:
 	cargo fmt --all
+
+# Found inputs go to fuzz/corpus and fuzz/artifacts, which git does not keep: a finding becomes a seed and a test.
+TARGET ?= modbus_stream
+fuzz:
+	mkdir -p fuzz/corpus/$(TARGET)
+	cd fuzz && cargo +nightly fuzz run --fuzz-dir . $(TARGET) corpus/$(TARGET) seeds/$(TARGET)

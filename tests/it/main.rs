@@ -13,6 +13,8 @@ mod cli;
 #[cfg(test)]
 mod core_is_pure;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod kit;
 #[cfg(test)]
 mod modbus;
