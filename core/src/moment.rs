@@ -41,4 +41,25 @@ pub struct Moment {
     pub ran: RanMs,
     /// What the wall clock is worth.
     pub trust: ClockTrust,
+    /// The wall clock cannot be earlier than this. Records do not carry it: they say what the clock was worth.
+    #[serde(skip)]
+    pub floor: UnixMs,
+}
+
+impl Moment {
+    /// True when a date has surely come. A clock that nobody vouches for proves nothing by itself: then the floor speaks.
+    pub fn is_past(&self, end: UnixMs) -> bool {
+        match self.trust {
+            ClockTrust::Doubtful => self.floor >= end,
+            ClockTrust::Floor | ClockTrust::Proven => self.wall >= end,
+        }
+    }
+
+    /// True when a date has surely not come yet. Under a doubtful clock it may have: nobody loses by a boot in 1970.
+    pub fn is_before(&self, begin: UnixMs) -> bool {
+        match self.trust {
+            ClockTrust::Doubtful => false,
+            ClockTrust::Floor | ClockTrust::Proven => self.wall < begin,
+        }
+    }
 }

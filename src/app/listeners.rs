@@ -23,6 +23,8 @@ const RETRY: Duration = Duration::from_secs(5);
 pub struct ListenerState {
     /// The asset that it stands for.
     pub asset: AssetId,
+    /// Modbus/TCP Security is spoken there.
+    pub tls: bool,
     /// Why it does not listen; none when it does.
     pub trouble: Option<String>,
 }
@@ -53,7 +55,7 @@ impl Listeners {
 }
 
 /// The addresses that a policy opens, with their assets. An address beyond loopback needs a conduit from its zone to the asset's.
-fn wanted(policy: &Policy) -> BTreeMap<SocketAddr, AssetId> {
+fn wanted(policy: &Policy) -> BTreeMap<SocketAddr, (bool, AssetId)> {
     let reachable = |at: &SocketAddr, zone: &ZoneId| {
         let from = policy.zone_of(at.ip());
         at.ip().is_loopback()
@@ -62,7 +64,8 @@ fn wanted(policy: &Policy) -> BTreeMap<SocketAddr, AssetId> {
                 From::Remote(_) => false,
             })
     };
-    policy.listeners().filter(|(at, _, asset)| reachable(at, &asset.zone)).map(|(at, id, _)| (at, id.clone())).collect()
+    let open = policy.listeners().filter(|(listen, _, asset)| reachable(&listen.at, &asset.zone));
+    open.map(|(listen, id, _)| (listen.at, (listen.tls, id.clone()))).collect()
 }
 
 /// Follows the policy for ever.
@@ -82,20 +85,24 @@ pub(crate) fn apply(house: &Arc<House>, door: &Door, listeners: &Arc<Listeners>)
     let wanted = wanted(&house.world.current().policy);
     let mut entries = listeners.0.lock().unwrap_or_else(PoisonError::into_inner);
     entries.retain(|at, entry| {
-        let stays = wanted.contains_key(at);
+        let stays = wanted.get(at).is_some_and(|(tls, _)| *tls == entry.state.tls);
         if !stays {
             entry.stop.notify_one();
         }
         stays
     });
-    for (at, asset) in wanted {
+    for (at, (tls, asset)) in wanted {
         if let Some(entry) = entries.get_mut(&at) {
             entry.state.asset = asset;
             continue;
         }
         let stop = Arc::new(Notify::new());
-        let state = ListenerState { asset, trouble: Some("starting".to_owned()) };
+        let trouble = if tls { "TLS is not served yet" } else { "starting" };
+        let state = ListenerState { asset, tls, trouble: Some(trouble.to_owned()) };
         entries.insert(at, Entry { state, stop: Arc::clone(&stop) });
+        if tls {
+            continue;
+        }
         house.tasks.spawn(listen(Arc::clone(house), door.clone(), Arc::clone(listeners), at, stop));
     }
 }

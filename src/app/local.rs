@@ -5,24 +5,31 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::listeners::ListenerState;
 use super::run::RunError;
 use super::{Gateway, Listeners, kept};
 use crate::config;
 use crate::doors::local::{self, Admit, Unbound};
 use crate::service::commands::{About, Desk, ListenerLine, Premises};
+use crate::service::trust::Trust;
 
 /// What the desk cannot know: sockets and files.
 #[derive(Debug)]
 struct Rooms {
     listeners: Arc<Listeners>,
+    trust: Arc<Trust>,
     active: PathBuf,
     kept: PathBuf,
 }
 
 impl Premises for Rooms {
     fn listeners(&self) -> Vec<ListenerLine> {
-        let states = self.listeners.states().into_iter();
-        states.map(|(at, state)| ListenerLine { at, asset: state.asset, trouble: state.trouble }).collect()
+        let none = self.trust.current().is_none();
+        let line = |(at, state): (_, ListenerState)| {
+            let ListenerState { asset, tls, trouble } = state;
+            ListenerLine { at, asset, tls, blank: tls && none, trouble }
+        };
+        self.listeners.states().into_iter().map(line).collect()
     }
 
     fn keep_policy(&self, text: &str) -> io::Result<()> {
@@ -49,6 +56,7 @@ pub(super) fn open(gateway: &Gateway, settings: &config::Settings, about: About)
     let door = local::bind(&settings.socket, &admit).map_err(|error| socket_error(&error, settings))?;
     let rooms = Rooms {
         listeners: Arc::clone(&gateway.listeners),
+        trust: Arc::clone(&gateway.house.trust),
         active: settings.active_policy(),
         kept: settings.kept_policies(),
     };

@@ -137,6 +137,15 @@ fn living(status: &Status) -> Vec<Finding> {
             let text = format!("{} for {} does not listen: {trouble}", listener.at, listener.asset);
             let mend = format!("ss -ltnp | grep {}; ip address add {}/32 dev INTERFACE", listener.at, listener.at.ip());
             findings.push(Finding::bad("listener", text, mend));
+        } else if listener.blank {
+            let text = format!(
+                "{} for {} speaks TLS and the gateway has no certificate: it closes every connection",
+                listener.at, listener.asset
+            );
+            findings.push(Finding::bad("listener", text, "bulkhead ca init"));
+        } else {
+            let speaks = if listener.tls { "TLS: certificates alone count" } else { "plain Modbus: addresses count" };
+            findings.push(Finding::ok("listener", format!("{} for {} speaks {speaks}", listener.at, listener.asset)));
         }
     }
     if let Some(trouble) = &status.journal.trouble {

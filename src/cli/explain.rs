@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bulkhead_core::decision::Effect;
 use bulkhead_core::identity::Attributes;
 use bulkhead_core::journal::record::{Event, Outcome, Seq};
-use bulkhead_core::moment::{BootMs, Moment, RanMs};
+use bulkhead_core::moment::{BootMs, Moment, RanMs, UnixMs};
 use bulkhead_core::names::Role;
 use bulkhead_core::policy::explain::{Who, question};
 use bulkhead_core::world::World;
@@ -150,7 +150,7 @@ fn asked(arguments: &Explain, context: &mut Context<'_>) -> Answer {
         })?,
         None => when::now(),
     };
-    let now = Moment { wall, boot: BootMs(0), ran: RanMs(0), trust: arguments.clock.trust() };
+    let now = Moment { wall, boot: BootMs(0), ran: RanMs(0), trust: arguments.clock.trust(), floor: UnixMs(0) };
     let world = World {
         generation: 0,
         policy: Arc::new(loaded.policy),

@@ -109,11 +109,12 @@ fn assets(status: &Status) -> Vec<Vec<String>> {
     if status.listeners.is_empty() {
         return Vec::new();
     }
-    let mut rows = vec![["LISTENER", "ASSET", "DEVICE", "STATE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["LISTENER", "SPEAKS", "ASSET", "DEVICE", "STATE"].map(str::to_owned).to_vec()];
     for listener in &status.listeners {
         let asset = status.assets.iter().find(|asset| asset.asset == listener.asset);
         let state = match (&listener.trouble, asset.map(|asset| asset.state)) {
             (Some(trouble), _) => format!("DOES NOT LISTEN: {trouble}"),
+            (None, _) if listener.blank => "CLOSES EVERY CONNECTION: the gateway has no certificate yet".to_owned(),
             (None, Some(AssetState::Up)) => "up".to_owned(),
             (None, Some(AssetState::Down)) => {
                 let since = asset
@@ -124,7 +125,8 @@ fn assets(status: &Status) -> Vec<Vec<String>> {
             (None, Some(AssetState::Idle) | None) => "not asked yet".to_owned(),
         };
         let device = asset.map_or_else(|| "-".to_owned(), |asset| asset.connect.to_string());
-        rows.push(vec![listener.at.to_string(), listener.asset.to_string(), device, state]);
+        let speaks = if listener.tls { "TLS" } else { "plain" };
+        rows.push(vec![listener.at.to_string(), speaks.to_owned(), listener.asset.to_string(), device, state]);
     }
     rows
 }

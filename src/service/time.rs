@@ -41,7 +41,7 @@ impl Time {
         } else {
             ClockTrust::Floor
         };
-        Moment { wall, boot, ran, trust }
+        Moment { wall, boot, ran, trust, floor: UnixMs(floor) }
     }
 
     /// The floor as it is to be kept for the next life.

@@ -159,7 +159,8 @@ impl Batch {
     /// Answers one line: a JSON object in, a JSON object out, without a newline.
     pub fn line(&mut self, line: &str) -> Result<String, BatchError> {
         let request: Request = serde_json::from_str(line)?;
-        let now = Moment { wall: time(&request.at)?, boot: BootMs(0), ran: RanMs(0), trust: request.clock };
+        let now =
+            Moment { wall: time(&request.at)?, boot: BootMs(0), ran: RanMs(0), trust: request.clock, floor: UnixMs(0) };
         self.world.facts = attributes(&request.facts)?;
         let evidence = evidence(&request)?;
         let standing = derive_with(&self.world, &evidence, now, &mut self.cache);

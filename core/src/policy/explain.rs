@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Policy;
 use super::ask::{Ask, AskError, hint};
 use super::calendar::Calendar;
-use super::model::{Asset, SubjectProof};
+use super::model::{Asset, Listen, SubjectProof};
 use super::naming::{Named, Naming, Origin, name};
 use super::problem::Place;
 use super::table::{TableCache, decide, leading};
@@ -138,10 +138,13 @@ fn showing(world: &World, who: Who<'_>, asset: &Asset, now: Moment) -> Result<(W
         return Err(AskError::Subject { name: who.subject.to_string(), help });
     };
     let remote = entry.zone.as_str().strip_prefix("remote:").map(Into::into);
-    let mut listeners = asset.listen.iter().copied();
     let nowhere = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
-    let first = listeners.clone().next().unwrap_or(nowhere);
-    let listener = listeners.find(|at| policy.zone_of(at.ip()) == Some(&entry.zone)).unwrap_or(first);
+    let here = |listen: &&Listen| policy.zone_of(listen.at.ip()) == Some(&entry.zone);
+    // Of the listeners in its zone, the one where its proof can be shown: a certificate needs TLS, nothing else has it.
+    let fits = |listen: &&Listen| listen.tls == (entry.proof == SubjectProof::Certificate);
+    let all = || asset.listen.iter();
+    let chosen = all().filter(here).find(fits).or_else(|| all().find(here)).or_else(|| all().next());
+    let listener = chosen.map_or(nowhere, |listen| listen.at);
     let mut world = world.clone();
     let mut source = std::net::IpAddr::from([0, 0, 0, 0]);
     let mut proofs = Vec::new();

@@ -28,6 +28,11 @@ mod tree;
 pub mod values;
 mod words;
 
+/// The port of plain Modbus/TCP.
+pub const PLAIN_PORT: u16 = 502;
+/// The port of Modbus/TCP Security.
+pub const TLS_PORT: u16 = 802;
+
 pub use load::{Checked, MAX_BYTES, check, load};
 pub use model::Policy;
 pub use problem::{Finding, Loaded, Problem, Severity};

@@ -181,13 +181,22 @@ pub struct Sheet {
     pub boundary: Option<Arc<str>>,
 }
 
+/// One entry of `listen`: an address of this gateway, and what is spoken there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listen {
+    /// The address.
+    pub at: SocketAddr,
+    /// Modbus/TCP Security: there a certificate alone says who somebody is, never an address.
+    pub tls: bool,
+}
+
 /// `[assets.X]`.
 #[derive(Clone, Debug)]
 pub struct Asset {
     /// Its zone.
     pub zone: ZoneId,
     /// Where masters find it on this gateway; the listener alone selects the asset.
-    pub listen: Vec<SocketAddr>,
+    pub listen: Vec<Listen>,
     /// `connect = "modbus://ip:port"`, port 502 unless written.
     pub connect: SocketAddr,
     /// How the device behaves.
@@ -616,13 +625,18 @@ pub struct Accept {
 
 impl Policy {
     /// Every address that something is to listen on, with its asset. The file cannot name one twice.
-    pub fn listeners(&self) -> impl Iterator<Item = (SocketAddr, &AssetId, &Asset)> {
-        self.assets.iter().flat_map(|(id, asset)| asset.listen.iter().map(move |at| (*at, id, asset)))
+    pub fn listeners(&self) -> impl Iterator<Item = (Listen, &AssetId, &Asset)> {
+        self.assets.iter().flat_map(|(id, asset)| asset.listen.iter().map(move |listen| (*listen, id, asset)))
     }
 
     /// The asset that a listener stands for.
     pub fn asset_at(&self, listener: SocketAddr) -> Option<(&AssetId, &Asset)> {
-        self.listeners().find(|(at, ..)| *at == listener).map(|(_, id, asset)| (id, asset))
+        self.listeners().find(|(listen, ..)| listen.at == listener).map(|(_, id, asset)| (id, asset))
+    }
+
+    /// True when TLS is spoken at a listener.
+    pub fn is_tls(&self, listener: SocketAddr) -> bool {
+        self.listeners().any(|(listen, ..)| listen.at == listener && listen.tls)
     }
 
     /// The zone whose networks hold an address.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::model::{Policy, SubjectEntry, SubjectProof};
 use crate::identity::{Assurance, Attributes, Evidence, Grant, Life, Mac, Proof, Subject};
-use crate::moment::{ClockTrust, Moment, UnixMs};
+use crate::moment::{BootMs, ClockTrust, Moment, UnixMs};
 use crate::names::{RemoteName, Role, SubjectId, ZoneId};
 use crate::world::{Until, World};
 
@@ -70,7 +70,10 @@ struct Shown<'a> {
 pub(crate) fn name(world: &World, evidence: &Evidence, now: Moment) -> Naming {
     let policy = &*world.policy;
     let origin = Origin::of(policy, evidence);
-    let shown: Vec<Shown<'_>> = evidence.proofs.iter().flat_map(|proof| show(world, evidence, proof, now)).collect();
+    // Where TLS is spoken the certificate alone speaks, also for a session that was there before TLS was.
+    let counts = |proof: &&Proof| matches!(proof, Proof::Certificate { .. }) || !policy.is_tls(evidence.listener);
+    let proofs = evidence.proofs.iter().filter(counts);
+    let shown: Vec<Shown<'_>> = proofs.flat_map(|proof| show(world, evidence, proof, now)).collect();
     let here = |shown: &Shown<'_>| policy.subjects.get(shown.id).filter(|entry| origin.admits(&entry.zone));
     // The first of the best: a proof that is over names only where none is valid.
     let best = shown
@@ -157,9 +160,9 @@ fn show<'a>(world: &'a World, evidence: &'a Evidence, proof: &'a Proof, now: Mom
                 role: role.as_ref(),
                 grant: None,
                 at_panel: false,
-                // A doubtful clock never drops an identity.
-                ended: now.trust != ClockTrust::Doubtful && now.wall >= *not_after,
-                until: Until { wall: later(*not_after, now), ..Until::default() },
+                // A doubtful clock never drops an identity, and never revives one that is surely over.
+                ended: now.is_past(*not_after),
+                until: Until { wall: later(*not_after, now), boot: floor_reaches(*not_after, now), ran: None },
             })
             .into_iter()
             .collect(),
@@ -218,6 +221,12 @@ fn at_its_panel<'a>(world: &World, evidence: &Evidence, grant: &'a Grant, now: M
 
 fn later(end: UnixMs, now: Moment) -> Option<UnixMs> {
     (end > now.wall).then_some(end)
+}
+
+/// When the floor, which rises by time run, comes to an end that the doubtful clock does not show.
+fn floor_reaches(end: UnixMs, now: Moment) -> Option<BootMs> {
+    let left = u64::try_from(end.0.saturating_sub(now.floor.0)).ok().filter(|left| *left > 0)?;
+    (now.trust == ClockTrust::Doubtful).then(|| BootMs(now.boot.0.saturating_add(left)))
 }
 
 /// What is known, completed from a weaker source.

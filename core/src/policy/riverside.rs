@@ -76,6 +76,7 @@ pub(crate) fn at(text: &str) -> Moment {
         boot: BootMs(1000),
         ran: RanMs(5_000_000),
         trust: ClockTrust::Proven,
+        floor: UnixMs(0),
     }
 }
 

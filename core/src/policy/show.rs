@@ -3,7 +3,9 @@
 
 use std::fmt;
 
-use super::model::{Can, Condition, DayMinute, Days, Forbidden, From, Function, Hours, Limit, LimitOf, Network};
+use super::model::{
+    Can, Condition, DayMinute, Days, Forbidden, From, Function, Hours, Limit, LimitOf, Listen, Network,
+};
 use super::model::{Number, Point, WordOrder};
 use crate::access::Bank;
 
@@ -113,6 +115,14 @@ impl fmt::Display for DayMinute {
 impl fmt::Display for Hours {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}-{}", self.days, self.start, self.end)
+    }
+}
+
+impl fmt::Display for Listen {
+    /// The scheme stands where the port does not tell it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls && self.at.port() != super::TLS_PORT { "mbaps://" } else { "" };
+        write!(f, "{scheme}{}", self.at)
     }
 }
 

@@ -6,9 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::model::{Condition, DayMinute, Days, Function, Hours, Limit, LimitOf, Network};
+use super::model::{Condition, DayMinute, Days, Function, Hours, Limit, LimitOf, Listen, Network};
 use super::suggest;
 use super::tree::is_name;
+use super::{PLAIN_PORT, TLS_PORT};
 
 /// What is wrong in a text: where (a byte offset in it), what, and what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,14 +167,31 @@ fn first_of(ip: IpAddr, prefix: u8) -> IpAddr {
     }
 }
 
-/// `10.10.9.20:502`, `[::1]:502`: an address of this machine, written out, with a port.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
+/// `10.10.9.20:502`, `[::1]:802`: an address of this machine, written out, with a port. Port 802 is Modbus/TCP Security and any
+/// other is plain, unless a scheme says what is spoken there: `modbus://ADDRESS[:502]`, `mbaps://ADDRESS[:802]`.
+pub(super) fn listen(text: &str) -> Result<Listen, Wrong> {
     let wrong = |message: String, help: String| Err(Wrong { at: 0, message, help: Some(help) });
-    let Ok(at) = text.parse::<SocketAddr>() else {
-        let help = match text.parse::<IpAddr>() {
-            Ok(IpAddr::V4(_)) => format!("add the port: `{text}:502`"),
-            Ok(IpAddr::V6(_)) => format!("add the port: `[{text}]:502`"),
-            Err(_) => "write it as `10.10.9.20:502` or `[fd00::20]:502`".to_owned(),
+    let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
+    let (tls, port) = match scheme {
+        None => (None, None),
+        Some("modbus") => (Some(false), Some(PLAIN_PORT)),
+        Some("mbaps") => (Some(true), Some(TLS_PORT)),
+        Some(other) => {
+            let help = suggest::help(other, ["modbus", "mbaps"]);
+            return Err(Wrong { at: 0, message: format!("`{other}` in `{text}` is nothing that masters speak"), help });
+        }
+    };
+    let bare = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let alone = match bare {
+        Some(bare) => bare.parse().ok().filter(IpAddr::is_ipv6),
+        None => rest.parse().ok().filter(IpAddr::is_ipv4),
+    };
+    let written = rest.parse::<SocketAddr>().ok().or_else(|| Some(SocketAddr::new(alone?, port?)));
+    let Some(at) = written else {
+        let help = match rest.parse::<IpAddr>() {
+            Ok(IpAddr::V4(_)) => format!("add the port: `{rest}:502`"),
+            Ok(IpAddr::V6(_)) => format!("add the port: `[{rest}]:502`"),
+            Err(_) => "write it as `10.10.9.20:502` or `[fd00::20]:502`, and with port 802 for TLS".to_owned(),
         };
         return wrong(format!("`{text}` is no address and port"), help);
     };
@@ -185,7 +203,11 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
     if at.port() == 0 {
         return wrong(format!("`{text}` has no port"), "write the port, usually 502".to_owned());
     }
-    Ok(at)
+    if tls == Some(false) && at.port() == TLS_PORT {
+        let help = format!("write `{at}` for Modbus/TCP Security there, or give the plain listener another port");
+        return wrong(format!("`{text}`: port {TLS_PORT} is Modbus/TCP Security, which is never spoken plain"), help);
+    }
+    Ok(Listen { at, tls: tls.unwrap_or(at.port() == TLS_PORT) })
 }
 
 /// `modbus://10.10.1.20:502`; port 502 where none is written.

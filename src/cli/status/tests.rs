@@ -6,6 +6,10 @@ use bulkhead_core::moment::{ClockTrust, UnixMs};
 use super::*;
 use crate::service::commands::{AssetLine, ClockLine, JournalLine, KeysLine, ListenerLine, PolicyLine, StoreLine};
 
+fn listener(at: &str, asset: &str) -> ListenerLine {
+    ListenerLine { at: at.parse().unwrap(), asset: asset.into(), tls: false, blank: false, trouble: None }
+}
+
 fn status() -> Status {
     Status {
         version: "0.1.0".to_owned(),
@@ -29,12 +33,10 @@ fn status() -> Status {
             record: "durable".to_owned(),
         }],
         listeners: vec![
-            ListenerLine { at: "10.10.9.20:502".parse().unwrap(), asset: "filler-plc".into(), trouble: None },
-            ListenerLine {
-                at: "10.10.9.30:502".parse().unwrap(),
-                asset: "dosing".into(),
-                trouble: Some("Address in use".to_owned()),
-            },
+            listener("10.10.9.20:502", "filler-plc"),
+            ListenerLine { tls: true, ..listener("10.10.9.20:802", "filler-plc") },
+            ListenerLine { trouble: Some("Address in use".to_owned()), ..listener("10.10.9.30:502", "dosing") },
+            ListenerLine { tls: true, blank: true, ..listener("10.10.9.30:802", "dosing") },
         ],
         assets: vec![AssetLine {
             asset: "filler-plc".into(),
@@ -77,9 +79,11 @@ fn one_screen_says_what_is_enforced_and_what_is_weak() {
         "sessions  3 open; 1000 requests allowed, 2 refused since the start",
         "  CONDUIT           FROM          TO       MODE                                                           RECORD",
         "  scada-to-filling  control-room  filling  OBSERVE: every byte passes (ordered here; the policy says enforce)  durable",
-        "  LISTENER        ASSET       DEVICE          STATE",
-        "  10.10.9.20:502  filler-plc  10.10.1.20:502  up",
-        "  10.10.9.30:502  dosing      -               DOES NOT LISTEN: Address in use",
+        "  LISTENER        SPEAKS  ASSET       DEVICE          STATE",
+        "  10.10.9.20:502  plain   filler-plc  10.10.1.20:502  up",
+        "  10.10.9.20:802  TLS     filler-plc  10.10.1.20:502  up",
+        "  10.10.9.30:502  plain   dosing      -               DOES NOT LISTEN: Address in use",
+        "  10.10.9.30:802  TLS     dosing      -               CLOSES EVERY CONNECTION: the gateway has no certificate yet",
     ];
     let screen = screen(&status());
     for (line, expected) in screen.iter().zip(expected) {

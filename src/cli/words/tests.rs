@@ -10,7 +10,13 @@ use super::*;
 
 fn at() -> Moment {
     // 2026-11-24 02:09:58 UTC, 03:09:58 in Berlin.
-    Moment { wall: UnixMs(1_795_486_198_000), boot: BootMs(1), ran: RanMs(1), trust: ClockTrust::Floor }
+    Moment {
+        wall: UnixMs(1_795_486_198_000),
+        boot: BootMs(1),
+        ran: RanMs(1),
+        trust: ClockTrust::Floor,
+        floor: UnixMs(0),
+    }
 }
 
 fn berlin() -> TimeZone {

@@ -179,6 +179,10 @@ pub struct ListenerLine {
     pub at: SocketAddr,
     /// The asset that it stands for.
     pub asset: AssetId,
+    /// Modbus/TCP Security is spoken there.
+    pub tls: bool,
+    /// TLS is spoken there, and this gateway has no certificate yet: every connection is closed.
+    pub blank: bool,
     /// Why it does not listen.
     pub trouble: Option<String>,
 }

@@ -7,7 +7,7 @@ use crate::access::Bank;
 use crate::names::{AssetId, PointName, Role, SubjectId};
 use crate::policy::Policy;
 use crate::policy::model::{
-    Asset, Can, Condition, Conduit, Forbidden, From, Function, Point, Rule, SubjectEntry, SubjectProof,
+    Asset, Can, Condition, Conduit, Forbidden, From, Function, Listen, Point, Rule, SubjectEntry, SubjectProof,
 };
 use crate::policy::show::BankWord;
 use crate::policy::table::codes;
@@ -237,7 +237,10 @@ fn leads(policy: &Policy, entry: &SubjectEntry, conduit: &Conduit, asset: &Asset
     conduit.to == asset.zone
         && match &conduit.from {
             From::Zone(zone) => {
-                *zone == entry.zone && asset.listen.iter().any(|at| policy.zone_of(at.ip()) == Some(zone))
+                // Where TLS is spoken, a certificate alone counts.
+                let shows = |listen: &Listen| !listen.tls || entry.proof == SubjectProof::Certificate;
+                *zone == entry.zone
+                    && asset.listen.iter().any(|listen| policy.zone_of(listen.at.ip()) == Some(zone) && shows(listen))
             }
             From::Remote(name) => entry.zone.as_str().strip_prefix("remote:") == Some(name.as_str()),
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::listed;
 use crate::access::Bank;
 use crate::names::{AssetId, PointName};
-use crate::policy::model::{Asset, Can, From, Point, Policy};
+use crate::policy::model::{Asset, Can, From, Listen, Point, Policy};
 use crate::policy::problem::Severity;
 use crate::policy::report::Report;
 use crate::policy::show::BankWord;
@@ -20,7 +20,7 @@ pub(super) fn check(policy: &Policy, out: &mut Report<'_>) {
             let message = "no `listen` address: no master can reach it".to_owned();
             out.find("asset-listen", &object, &format!("{object}.listen"), message, help);
         }
-        for at in &asset.listen {
+        for Listen { at, .. } in &asset.listen {
             let spot = format!("{object}.listen.{at}");
             if let Some(other) = taken.insert(*at, id) {
                 let message = format!("`{at}` already stands for asset `{other}`");

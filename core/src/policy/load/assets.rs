@@ -111,9 +111,9 @@ pub(super) fn asset(
     let mut listen = Vec::new();
     out.mark(format!("{path}.listen"), section.at_key("listen"));
     for text in section.texts("listen", out).unwrap_or_default() {
-        if let Some(at) = parsed("listen-syntax", &path, text, words::listen, out) {
-            out.mark(format!("{path}.listen.{at}"), text.at);
-            listen.push(at);
+        if let Some(read) = parsed("listen-syntax", &path, text, words::listen, out) {
+            out.mark(format!("{path}.listen.{}", read.at), text.at);
+            listen.push(read);
         }
     }
     out.mark(format!("{path}.connect"), section.at_key("connect"));

@@ -48,7 +48,7 @@ fn the_reference_plant_loads_with_the_findings_that_it_accepts() {
     let shift = policy.shifts["night"];
     assert_eq!((shift.hours.to_string().as_str(), shift.overlap), ("Mon-Sun 22:00-06:00", 15));
     let plc = &policy.assets["filler-plc"];
-    assert_eq!(plc.listen.len(), 2);
+    assert_eq!(plc.listen.iter().map(|listen| listen.tls).collect::<Vec<_>>(), [false, true]);
     assert_eq!((plc.connect.to_string().as_str(), plc.connections, plc.in_order), ("10.10.1.20:502", 4, true));
     assert_eq!((plc.answer_within, plc.profile.unit_zero), (Duration::from_secs(6), UnitZero::Itself));
     let speed = &plc.points["speed"];
@@ -86,7 +86,8 @@ fn every_key_of_the_language_is_read() {
         ["north", "j.roth", "switch 7"]
     );
     let mixer = &policy.assets["mixer"];
-    assert_eq!(mixer.listen[0], "[fd00:20::20]:502".parse().unwrap());
+    let written: Vec<_> = mixer.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(written, ["[fd00:20::20]:502", "10.20.9.30:1502", "mbaps://10.20.9.30:1802"]);
     assert_eq!(mixer.connect, "[fd00:20::99]:502".parse().unwrap());
     assert_eq!(
         mixer.profile,

@@ -104,7 +104,20 @@ fn a_far_end_is_known_at_its_own_conduit_only() {
 }
 
 #[test]
-fn a_certificate_past_its_end_is_over_and_a_doubtful_clock_never_ends_one() {
+fn where_tls_is_spoken_a_certificate_alone_names_somebody() {
+    let tls = FILLER.replace("502", "802");
+    let mut both = evidence(&tls, SCADA_IP, None);
+    assert_eq!(who(&both), None, "an address");
+    both.proofs.push(token("lead", "Supervisor", Attributes::default()));
+    assert_eq!(who(&both), None, "a token");
+    both.proofs.push(Proof::Certificate { spki: key_of("nobody"), role: None, not_after: UnixMs(i64::MAX) });
+    assert_eq!(who(&both), None, "a key that is not registered");
+    both.proofs.extend(certificate(&tls, "scada", Some("Operator")).proofs);
+    assert_eq!(who(&both), is("scada", 3, &["Operator"]));
+}
+
+#[test]
+fn a_certificate_past_its_end_is_over_and_a_doubtful_clock_ends_one_by_its_floor_alone() {
     let mut old = certificate(FILLER, "scada", Some("Operator"));
     old.proofs.pop();
     let not_after = now().wall;
@@ -115,7 +128,11 @@ fn a_certificate_past_its_end_is_over_and_a_doubtful_clock_never_ends_one() {
     };
     assert!(ended(now()));
     assert!(!ended(Moment { wall: UnixMs(not_after.0 - 1), ..now() }));
-    assert!(!ended(Moment { trust: ClockTrust::Doubtful, ..now() }));
+    let doubtful = Moment { trust: ClockTrust::Doubtful, floor: UnixMs(not_after.0 - 5), ..now() };
+    assert!(!ended(doubtful));
+    assert!(ended(Moment { wall: UnixMs(0), floor: not_after, ..doubtful }));
+    let Naming::Named(named) = name(&world(policy()), &old, doubtful) else { panic!("nobody") };
+    assert_eq!(named.until.boot, Some(BootMs(doubtful.boot.0 + 5)), "looked at again when the floor has come to it");
 }
 
 #[test]

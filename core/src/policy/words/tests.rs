@@ -95,6 +95,18 @@ fn listeners_and_devices_are_addresses_with_ports() {
         ("10.10.9.20:502", Ok("10.10.9.20:502")),
         ("[::1]:502", Ok("[::1]:502")),
         ("[::ffff:10.0.0.1]:502", Ok("10.0.0.1:502")),
+        ("10.10.9.20:802", Ok("10.10.9.20:802")),
+        ("modbus://10.10.9.20", Ok("10.10.9.20:502")),
+        ("modbus://10.10.9.20:1502", Ok("10.10.9.20:1502")),
+        ("mbaps://10.10.9.20", Ok("10.10.9.20:802")),
+        ("mbaps://[fd00::20]", Ok("[fd00::20]:802")),
+        ("mbaps://10.10.9.20:1802", Ok("mbaps://10.10.9.20:1802")),
+        ("mbaps://[fd00::20]:502", Ok("mbaps://[fd00::20]:502")),
+        ("modbus://10.10.9.20:802", Err((0, "modbus://10.10.9.20:802"))),
+        ("tls://10.10.9.20:802", Err((0, "tls"))),
+        ("mbaps://plc", Err((0, "mbaps://plc"))),
+        ("mbaps://10.10.9.20:0", Err((0, "mbaps://10.10.9.20:0"))),
+        ("mbaps://0.0.0.0", Err((0, "mbaps://0.0.0.0"))),
         ("10.10.9.20", Err((0, "10.10.9.20"))),
         ("::1", Err((0, "::1"))),
         ("0.0.0.0:502", Err((0, "0.0.0.0:502"))),
@@ -103,7 +115,18 @@ fn listeners_and_devices_are_addresses_with_ports() {
         ("10.10.9.20:70000", Err((0, "10.10.9.20:70000"))),
         ("plc:502", Err((0, "plc:502"))),
     ];
-    judge(cases, listen, |at| at.to_string());
+    judge(cases, listen, |listen| listen.to_string());
+    let tls = |text| listen(text).unwrap().tls;
+    assert!(tls("10.10.9.20:802") && tls("mbaps://10.10.9.20:502") && tls("mbaps://10.10.9.20"));
+    assert!(!tls("10.10.9.20:503") && !tls("modbus://10.10.9.20"));
+    let plain = listen("modbus://10.10.9.20:802").unwrap_err();
+    assert_eq!(
+        (plain.message.as_str(), plain.help.as_deref().unwrap()),
+        (
+            "`modbus://10.10.9.20:802`: port 802 is Modbus/TCP Security, which is never spoken plain",
+            "write `10.10.9.20:802` for Modbus/TCP Security there, or give the plain listener another port"
+        )
+    );
     let cases: &[Case] = &[
         ("modbus://10.10.1.20:502", Ok("10.10.1.20:502")),
         ("modbus://10.10.1.20", Ok("10.10.1.20:502")),

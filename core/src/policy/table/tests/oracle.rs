@@ -23,6 +23,8 @@ mod people;
 mod plant;
 
 const HERE: &str = "10.0.1.9:502";
+/// The same device where TLS is spoken.
+const SECURE: &str = "10.0.1.9:802";
 
 fn said(decision: &Decision) -> Said {
     Said {

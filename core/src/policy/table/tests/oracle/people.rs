@@ -1,7 +1,7 @@
 //! Random people, frames and moments.
 
-use super::HERE;
 use super::plant::Random;
+use super::{HERE, SECURE};
 use crate::decision::Reason;
 use crate::identity::{Approval, Attributes, Evidence, Grant, Proof};
 use crate::moment::{ClockTrust, Moment, UnixMs};
@@ -64,7 +64,8 @@ pub(super) fn person(random: &mut Random, now: Moment) -> (Person, Attributes, b
         expires: None,
     };
     let mut revoked = false;
-    let mut who = match random.below(10) {
+    let kind = random.below(10);
+    let mut who = match kind {
         0 => nobody("10.0.1.99", None),
         1 => nobody("10.0.1.31", Some("02:00:00:00:00:02")),
         2 | 3 => {
@@ -130,6 +131,14 @@ pub(super) fn person(random: &mut Random, now: Moment) -> (Person, Attributes, b
         }
     };
     who.evidence.source = "10.0.1.1".parse().unwrap();
+    if random.chance(8) {
+        who.evidence.listener = SECURE.parse().unwrap();
+        if kind != 4 {
+            // Whatever else was shown, nobody has shown a certificate.
+            let Person { evidence, attributes, remote, .. } = who;
+            who = Person { evidence, attributes, remote, ..nobody("10.0.1.1", None) };
+        }
+    }
     (who, facts, revoked)
 }
 

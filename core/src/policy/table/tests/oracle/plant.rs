@@ -1,7 +1,7 @@
 //! Random small plants, as text so that only what a plant could load is judged.
 #![expect(clippy::format_push_string, reason = "a generator of text, called by tests alone")]
 
-use super::HERE;
+use super::{HERE, SECURE};
 
 /// A generator whose every run is the same.
 pub(super) struct Random(pub(super) u64);
@@ -95,7 +95,7 @@ pub(super) fn plant(random: &mut Random) -> String {
          [shifts.night]\ndays = \"Mon,Wed\"\nhours = \"22:00-06:00\"\noverlap = 30\n\
          [zones.room]\nnetworks = [\"10.0.1.0/24\"]\n[zones.cell]\nnetworks = [\"10.0.2.0/24\"]\n\
          [profiles.gaps]\nbase = \"direct\"\nread_gaps = true\n\
-         [assets.plc]\nzone = \"cell\"\nlisten = [\"{HERE}\"]\nconnect = \"modbus://10.0.2.5:502\"\n\
+         [assets.plc]\nzone = \"cell\"\nlisten = [\"{HERE}\", \"{SECURE}\"]\nconnect = \"modbus://10.0.2.5:502\"\n\
          profile = \"{profile}\"\nunits = {units}\n[assets.plc.points]\n{text}\
          [subjects.station]\nzone = \"room\"\nproof = \"address\"\naddress = \"10.0.1.21\"\nrole = \"Operator\"\n\
          attributes = {{ line = \"one\", shift = \"early\" }}\n\
