@@ -15,3 +15,4 @@ pub mod names;
 pub mod policy;
 pub mod wire;
 pub mod world;
+pub mod x509;

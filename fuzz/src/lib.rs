@@ -4,6 +4,7 @@
 
 mod modbus;
 mod policy;
+mod x509;
 
 /// Something that parses what others send.
 pub struct Target {
@@ -21,6 +22,7 @@ pub const ALL: &[Target] = &[
     Target { name: "modbus_reply", run: modbus::reply, rounds: 200_000 },
     Target { name: "policy_text", run: policy::text, rounds: 4_000 },
     Target { name: "policy_line", run: policy::line, rounds: 20_000 },
+    Target { name: "peer_certificate", run: x509::leaf, rounds: 30_000 },
 ];
 
 /// Runs a target by its name.
