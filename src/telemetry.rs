@@ -80,4 +80,6 @@ pub enum Fault {
     LimitIgnored,
     /// A write that does not wait for its record goes on when records cannot be kept.
     WrittenIgnoresDisk,
+    /// A reply on a shared link goes to whoever is next in line.
+    SharedReplyToNext,
 }

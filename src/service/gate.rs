@@ -142,11 +142,12 @@ impl Gate {
             rule: decision.rule,
             generation: footing.standing.generation,
             ground: Ground::Judged(Arc::clone(&footing)),
+            waived: decision.waived,
         };
         if !hold || self.shared.fault == Fault::ForwardBeforeCommit {
             return Verdict::Pass(permit);
         }
-        Verdict::Hold(Hold { permit, waived: decision.waived, on_stall })
+        Verdict::Hold(Hold { permit, on_stall })
     }
 
     fn draw<T: Request>(&self, session: &Session, footing: &Footing, request: &T, now: Moment) -> bool {
@@ -253,10 +254,10 @@ impl Gate {
     }
 
     fn committed<T: Request>(&self, hold: Hold<T>, durable: bool) -> Result<Permit<T>, Denial> {
-        let Hold { mut permit, waived, on_stall } = hold;
+        let Hold { mut permit, on_stall } = hold;
         if durable {
             permit.kept();
-        } else if waived || (on_stall == OnStall::Continue && self.shared.fault != Fault::StallRefuses) {
+        } else if permit.waived || (on_stall == OnStall::Continue && self.shared.fault != Fault::StallRefuses) {
             permit.receipt.late();
         } else {
             return Err(self.turn_down(permit, Reason::Journal));
@@ -291,6 +292,7 @@ impl Gate {
             rule: None,
             generation: self.shared.worlds.generation(),
             ground: Ground::Observed,
+            waived: false,
         })
     }
 

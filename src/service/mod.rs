@@ -106,6 +106,11 @@ impl House {
         }
     }
 
+    /// The mistake that the simulated plant has asked for; none on a real gateway.
+    pub(crate) fn fault(&self) -> Fault {
+        self.shared.fault
+    }
+
     /// What has to be done once a second: standings that have come to an end, counts that want to be said.
     pub(crate) fn tick(&self, minute: bool) {
         let now = self.time.now();

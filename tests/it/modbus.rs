@@ -10,3 +10,4 @@ mod peers;
 mod repeats;
 mod replies;
 mod retries;
+mod shared;

@@ -29,6 +29,8 @@ pub(super) enum Kind {
     UnsolicitedReply,
     /// The device's bytes are no Modbus/TCP.
     MalformedReply,
+    /// A shared link brought something that is not the reply of one request under way: it was closed and is dialled anew.
+    DoubtfulLink,
     /// The same transaction id with another request.
     ReusedId,
     /// A conduit went to `enforce` while the framing of a connection was lost.
@@ -45,6 +47,7 @@ impl Kind {
             Self::Reconnaissance => "reconnaissance",
             Self::UnsolicitedReply => "unsolicited-reply",
             Self::MalformedReply => "malformed-reply",
+            Self::DoubtfulLink => "doubtful-shared-link",
             Self::ReusedId => "reused-transaction-id",
             Self::FramingLost => "framing-lost",
             Self::MacChanged => "mac-changed",

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bulkhead_core::names::AssetId;
-use bulkhead_core::policy::model::UnitZero;
+use bulkhead_core::policy::model::{Priority, UnitZero};
 
 use crate::service::House;
+use crate::service::sessions::Session;
 
 /// The asset, as far as the door cares.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent words of the profile")]
+#[expect(clippy::struct_excessive_bools, reason = "independent words of the profile")]
 pub(super) struct Asset {
     /// The world that it was read from.
     pub(super) generation: u64,
@@ -27,11 +28,18 @@ pub(super) struct Asset {
     pub(super) in_order: bool,
     pub(super) connections: u16,
     pub(super) answer_within: Duration,
+    /// Clients share one link.
+    pub(super) shared: bool,
+    /// The device is known to echo transaction ids, so that several requests may be under way on a shared link.
+    pub(super) tells_apart: bool,
+    /// Of this session's subject, where links are shared.
+    pub(super) priority: Priority,
 }
 
 impl Asset {
     /// Reads it from the world in force.
-    pub(super) fn behind(house: &Arc<House>, listener: SocketAddr) -> Self {
+    pub(super) fn behind(house: &Arc<House>, session: &Session) -> Self {
+        let listener = session.listener();
         let world = house.world.current();
         let generation = world.generation;
         let Some((id, asset)) = world.policy.asset_at(listener) else {
@@ -46,6 +54,9 @@ impl Asset {
                 in_order: true,
                 connections: 0,
                 answer_within: Duration::from_secs(6),
+                shared: false,
+                tells_apart: false,
+                priority: Priority::default(),
             };
         };
         Self {
@@ -59,6 +70,13 @@ impl Asset {
             in_order: asset.in_order,
             connections: asset.connections,
             answer_within: asset.answer_within,
+            shared: asset.share_upstream,
+            tells_apart: asset.profile.echoes_ids == Some(true),
+            priority: session
+                .subject()
+                .and_then(|subject| world.policy.subjects.get(&subject))
+                .map(|entry| entry.priority)
+                .unwrap_or_default(),
         }
     }
 }

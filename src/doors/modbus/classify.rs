@@ -45,6 +45,13 @@ impl Frame {
         self.bytes.get(self.passed..).unwrap_or_default()
     }
 
+    /// What the device lacks of it, under another transaction id.
+    pub(super) fn to_send_as(&self, name: u16) -> impl Iterator<Item = u8> + '_ {
+        let head = name.to_be_bytes();
+        let rest = self.bytes.iter().skip(head.len()).copied();
+        head.into_iter().chain(rest).skip(self.passed)
+    }
+
     /// Whether the device has a part of it already.
     pub(super) fn is_begun(&self) -> bool {
         self.passed > 0

@@ -25,12 +25,12 @@ use super::MALFORMED;
 use super::alarms::Kind;
 use super::asset::Asset;
 use super::classify::{Frame, head};
-use super::forward::South;
 use super::inbox::Inbox;
 use super::line::Line;
 use super::outbox::Outbox;
 use super::reply::{Refusal, refusal};
 use super::serve::Common;
+use super::south::South;
 use crate::net::{Later, Stream};
 use crate::service::House;
 use crate::service::gate::{Denial, Permit};
@@ -88,13 +88,13 @@ impl Connection {
         let watched = Arc::clone(&session);
         Self {
             source: session.peer().ip(),
-            asset: Asset::behind(&house, session.listener()),
+            asset: Asset::behind(&house, &session),
             mode: session.mode(),
             client,
             inbox: Inbox::new(),
             passed: 0,
             out: Outbox::default(),
-            south: South::new(Arc::clone(&house), Arc::clone(&common.links)),
+            south: South::new(Arc::clone(&house), Arc::clone(&common), Arc::clone(&session)),
             replies: Inbox::new(),
             replies_passed: 0,
             lost: false,
@@ -160,8 +160,28 @@ impl Connection {
             return Ok(());
         }
         let before = self.asset.connect;
-        self.asset = Asset::behind(&self.house, self.session.listener());
-        if self.asset.connect == before { Ok(()) } else { self.lose_link(false) }
+        self.asset = Asset::behind(&self.house, &self.session);
+        if self.asset.connect != before {
+            return self.lose_link(false);
+        }
+        self.south.follow(&self.asset);
+        Ok(())
+    }
+
+    /// Goes over to the kind of link that the policy wants; false while something is under way on the other kind. Raw bytes, and
+    /// the rest of a frame of which the device has the first bytes, need a link of their own.
+    fn board(&mut self) -> bool {
+        let shared = self.asset.shared && self.mode == Mode::Enforce && !self.line.is_begun();
+        if self.south.is_shared() == shared {
+            return true;
+        }
+        if self.line.awaits_reply() || self.replies_passed > 0 {
+            return false;
+        }
+        self.south.change(shared, &self.asset);
+        self.line.forget_late();
+        self.replies.clear();
+        true
     }
 
     fn finish_commit(&mut self, cx: &mut Context<'_>) -> bool {

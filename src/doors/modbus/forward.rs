@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,10 +10,10 @@ use std::time::Duration;
 
 use bulkhead_core::decision::Reason;
 use bulkhead_core::journal::record::Outcome;
+use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
-use super::asset::Asset;
 use super::classify::Frame;
 use super::inbox::Inbox;
 use super::links::{Links, Slot};
@@ -25,8 +26,8 @@ const DIAL_WITHIN: Duration = Duration::from_secs(2);
 /// How long a device may take to close its side when we have closed ours.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// The connection to the device: one for each client, dialled on the first permit.
-pub(super) struct South {
+/// A connection to a device, dialled on the first permit. It is one client's own, or that of a bus.
+pub(super) struct Socket {
     house: Arc<House>,
     links: Arc<Links>,
     state: State,
@@ -41,8 +42,8 @@ enum State {
 /// What became of a permit.
 #[derive(Debug)]
 pub(super) enum Sent {
-    /// The device has the whole frame.
-    Whole(Receipt),
+    /// The device has the whole frame, under this transaction id.
+    Whole(Receipt, u16),
     /// The world has moved, and refuses now. Nothing was sent.
     Refused(Denial),
     /// Nothing was sent, and the link is closed.
@@ -55,26 +56,41 @@ pub(super) enum Sent {
 struct Link(Stream);
 
 impl Link {
-    /// The last look of the gate and one non-blocking write of whatever it still allows, in this very poll.
-    fn send(&mut self, cx: &mut Context<'_>, permits: Vec<Permit<Frame>>) -> Vec<Sent> {
-        let write = |frames: &[&Frame]| match frames {
-            [frame] => Pin::new(&mut self.0).poll_write(cx, frame.to_send()),
-            frames => Pin::new(&mut self.0)
-                .poll_write(cx, &frames.iter().map(|frame| frame.to_send()).collect::<Vec<_>>().concat()),
+    /// The last look of the gate and one non-blocking write of whatever it still allows, in this very poll. `name` gives each
+    /// frame that leaves its transaction id on this link: no judgement rests on that.
+    fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        permits: Vec<Permit<Frame>>,
+        mut name: impl FnMut(&Frame) -> u16,
+    ) -> Vec<Sent> {
+        let mut names: SmallVec<[u16; 16]> = SmallVec::new();
+        let write = |frames: &[&Frame]| {
+            names.extend(frames.iter().map(|frame| name(frame)));
+            match (frames, names.as_slice()) {
+                ([frame], [name]) if *name == frame.id() => Pin::new(&mut self.0).poll_write(cx, frame.to_send()),
+                (frames, names) => {
+                    let mut all: SmallVec<[u8; 128]> = SmallVec::new();
+                    frames.iter().zip(names).for_each(|(frame, name)| all.extend(frame.to_send_as(*name)));
+                    Pin::new(&mut self.0).poll_write(cx, &all)
+                }
+            }
         };
         let (written, left) = Permit::redeem_all(permits, write);
         let mut written = match written {
             Some(Poll::Ready(Ok(count))) => count,
             Some(Poll::Ready(Err(_)) | Poll::Pending) | None => 0,
         };
+        let mut names = names.into_iter();
         let sent = |one: Result<(Frame, Receipt), Denial>| match one {
             Err(denial) => Sent::Refused(denial),
             Ok((frame, receipt)) => {
+                let name = names.next().unwrap_or_default();
                 let length = frame.to_send().len();
                 let gone = written.min(length);
                 written -= gone;
                 if gone == length {
-                    Sent::Whole(receipt)
+                    Sent::Whole(receipt, name)
                 } else if gone > 0 {
                     Sent::Part
                 } else {
@@ -97,7 +113,7 @@ impl Link {
     }
 }
 
-impl South {
+impl Socket {
     pub(super) fn new(house: Arc<House>, links: Arc<Links>) -> Self {
         Self { house, links, state: State::Down }
     }
@@ -110,13 +126,18 @@ impl South {
     ///
     /// # Errors
     /// `Busy` when the device has no socket left, `AssetDown` when it cannot be reached; the link is down then.
-    pub(super) fn poll_ready(&mut self, cx: &mut Context<'_>, asset: &Asset) -> Poll<Result<(), Reason>> {
+    pub(super) fn poll_ready(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: Option<SocketAddr>,
+        connections: u16,
+    ) -> Poll<Result<(), Reason>> {
         loop {
             let now = self.house.time.now().boot;
             match &mut self.state {
                 State::Down => {
-                    let to = asset.connect.ok_or(Reason::AssetDown)?;
-                    let slot = self.links.take(to, asset.connections, now)?;
+                    let to = to.ok_or(Reason::AssetDown)?;
+                    let slot = self.links.take(to, connections, now)?;
                     let net = Arc::clone(&self.house.net);
                     let dial = async move {
                         timeout(DIAL_WITHIN, net.dial(to)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
@@ -145,10 +166,16 @@ impl South {
         }
     }
 
-    /// Sends frames, in one write, on a link that [`Self::poll_ready`] has found ready. One answer for each permit.
-    pub(super) fn send(&mut self, cx: &mut Context<'_>, permits: Vec<Permit<Frame>>) -> Vec<Sent> {
+    /// Sends frames of one session, in one write, on a link that [`Self::poll_ready`] has found ready. One answer for each
+    /// permit.
+    pub(super) fn send(
+        &mut self,
+        cx: &mut Context<'_>,
+        permits: Vec<Permit<Frame>>,
+        name: impl FnMut(&Frame) -> u16,
+    ) -> Vec<Sent> {
         match &mut self.state {
-            State::Up { link, .. } => link.send(cx, permits),
+            State::Up { link, .. } => link.send(cx, permits, name),
             State::Down | State::Dialling { .. } => permits.iter().map(|_| Sent::Nothing).collect(),
         }
     }
@@ -189,7 +216,7 @@ impl South {
     }
 }
 
-impl South {
+impl Socket {
     /// Leaves the device in order, at the end of the client: it gets everything that was written, and then our end. Dropped with
     /// replies unread the socket would be reset, and a device that is reset forgets what it has not read yet. Its socket counts
     /// as taken until the device has closed it too.
@@ -212,12 +239,12 @@ async fn farewell(mut stream: Stream, slot: Slot) {
     drop(slot);
 }
 
-impl fmt::Debug for South {
+impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
-            State::Down => "South(down)",
-            State::Dialling { .. } => "South(dialling)",
-            State::Up { .. } => "South(up)",
+            State::Down => "Socket(down)",
+            State::Dialling { .. } => "Socket(dialling)",
+            State::Up { .. } => "Socket(up)",
         })
     }
 }

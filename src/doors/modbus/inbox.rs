@@ -56,13 +56,27 @@ impl Inbox {
         (self.start, self.end) = (0, 0);
     }
 
-    /// One read into the free room; 0 is the end of the stream. A full inbox is never asked to read.
-    pub(super) fn poll_fill(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Adds bytes that came another way; how many there was room for.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> usize {
+        self.compact();
+        let count = bytes.len().min(ROOM - self.end);
+        let room = self.bytes.iter_mut().skip(self.end).take(count);
+        room.zip(bytes).for_each(|(room, byte)| *room = *byte);
+        self.end += count;
+        count
+    }
+
+    fn compact(&mut self) {
         if self.start > 0 {
             // INVARIANT: start <= end <= ROOM, so the range is in bounds.
             self.bytes.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
         }
+    }
+
+    /// One read into the free room; 0 is the end of the stream. A full inbox is never asked to read.
+    pub(super) fn poll_fill(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.compact();
         let mut room = ReadBuf::new(self.bytes.get_mut(self.end..).unwrap_or_default());
         ready!(Pin::new(stream).poll_read(cx, &mut room))?;
         let count = room.filled().len();

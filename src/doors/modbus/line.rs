@@ -135,7 +135,8 @@ impl Line {
         self.push(frame, Stage::Watched(receipt), now, within);
     }
 
-    fn open(&self, id: u16) -> Option<&Entry> {
+    /// What is pending under a transaction id, of our own doing.
+    pub(super) fn open(&self, id: u16) -> Option<&Entry> {
         let ours = |entry: &&Entry| !matches!(entry.stage, Stage::Refused(_) | Stage::Watched(_));
         self.entries.iter().filter(ours).find(|entry| entry.frame.id() == id)
     }
@@ -245,6 +246,29 @@ impl Line {
         all
     }
 
+    /// How many requests are allowed and not sent yet.
+    pub(super) fn unsent(&self) -> usize {
+        let waits = |entry: &&Entry| matches!(entry.stage, Stage::Waiting(_) | Stage::Committing | Stage::Ready(_));
+        self.entries.iter().filter(waits).count()
+    }
+
+    /// Whether the device waits for the rest of a frame.
+    pub(super) fn is_begun(&self) -> bool {
+        self.entries.iter().any(|entry| entry.copies == 0 && entry.frame.is_begun())
+    }
+
+    /// The link is another one, and nothing is under way: no late answer can come any more.
+    pub(super) fn forget_late(&mut self) {
+        self.late.clear();
+    }
+
+    /// Takes out a request that the device has and will not answer.
+    pub(super) fn given_up(&mut self, id: u16) -> Option<Entry> {
+        let mine = |entry: &Entry| entry.frame.id() == id && entry.copies > 0 && entry.is_ours();
+        let at = self.entries.iter().position(mine)?;
+        self.entries.remove(at)
+    }
+
     /// Whether the device has something to answer.
     pub(super) fn awaits_reply(&self) -> bool {
         self.entries.iter().any(|entry| entry.copies > 0)
@@ -332,6 +356,11 @@ impl Entry {
     /// Whether somebody of ours has to answer it.
     pub(super) fn is_ours(&self) -> bool {
         !matches!(self.stage, Stage::Watched(_))
+    }
+
+    /// Whether it is a way to safe that may be sent.
+    pub(super) fn is_safe(&self) -> bool {
+        matches!(&self.stage, Stage::Ready(permit) if permit.is_safe())
     }
 
     /// Whether the device has it, or a part of it.

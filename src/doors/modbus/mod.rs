@@ -5,11 +5,13 @@
 //!   at the client and at the deadlines. It never waits for a commit, so a read does not stand behind a write's disk.
 //! * `classify` makes a `classify::Frame` of bytes: the request that the gate judges and the link sends, one value.
 //! * `forward` owns the socket to the device. Nothing but a permit makes it write.
+//! * `south` is what a connection sends to: a socket of its own, or a place on the `bus` that all clients of a device share.
 //! * `line` holds what is outstanding and matches replies; `reply` alone turns a refusal into bytes.
 //! * `connection::observe` is the tap of law 3: every byte passes, a copy is judged.
 
 mod alarms;
 mod asset;
+mod bus;
 mod classify;
 mod connection;
 mod forward;
@@ -19,6 +21,7 @@ mod links;
 mod outbox;
 mod reply;
 mod serve;
+mod south;
 
 use std::time::Duration;
 

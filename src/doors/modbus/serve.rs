@@ -9,6 +9,7 @@ use bulkhead_core::journal::record::SessionEvent;
 use tokio::time::sleep;
 
 use super::alarms::Alarms;
+use super::bus::Buses;
 use super::connection::Connection;
 use super::links::Links;
 use crate::net::{Listen, Stream};
@@ -22,7 +23,8 @@ const AFTER_ERROR: Duration = Duration::from_millis(50);
 #[derive(Debug, Default)]
 pub(super) struct Common {
     pub(super) links: Arc<Links>,
-    pub(super) alarms: Alarms,
+    pub(super) alarms: Arc<Alarms>,
+    pub(super) buses: Buses,
 }
 
 /// The Modbus door. Listeners that lead to one device share its sockets: make one door for all of them.

@@ -29,6 +29,8 @@ pub struct Permit<T> {
     pub(super) rule: Option<RuleId>,
     pub(super) generation: u64,
     pub(super) ground: Ground,
+    /// It sets a value that was declared safe, or a heartbeat.
+    pub(super) waived: bool,
 }
 
 /// What a permit rests on.
@@ -44,7 +46,6 @@ pub(super) enum Ground {
 #[must_use]
 pub struct Hold<T> {
     pub(super) permit: Permit<T>,
-    pub(super) waived: bool,
     pub(super) on_stall: OnStall,
 }
 
@@ -179,12 +180,29 @@ impl<T> Hold<T> {
     pub fn peek(&self) -> &T {
         &self.permit.request
     }
+
+    /// As [`Permit::is_safe`].
+    pub fn is_safe(&self) -> bool {
+        self.permit.waived
+    }
+}
+
+impl<T: Request> Hold<T> {
+    /// As [`Permit::refuse`].
+    pub fn refuse(self, reason: Reason) -> Denial {
+        self.permit.refuse(reason)
+    }
 }
 
 impl<T: Request> Permit<T> {
     /// What it permits.
     pub fn peek(&self) -> &T {
         &self.request
+    }
+
+    /// Whether it is the way to safe, or a heartbeat (law 1): it passes every queue.
+    pub fn is_safe(&self) -> bool {
+        self.waived
     }
 
     /// Its record is durable: repeats of the same value may be counted from now on.

@@ -98,11 +98,20 @@ pub(crate) struct Setup {
     pub(crate) asset: &'static str,
     pub(crate) mode: &'static str,
     pub(crate) record: &'static str,
+    /// Lines at the end of the policy.
+    pub(crate) more: &'static str,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { listen: "127.0.9.20", also: None, asset: "connections = 200", mode: "enforce", record: "durable" }
+        Self {
+            listen: "127.0.9.20",
+            also: None,
+            asset: "connections = 200",
+            mode: "enforce",
+            record: "durable",
+            more: "",
+        }
     }
 }
 
@@ -138,7 +147,8 @@ impl Running {
             .replace("@PLC@", &plc.to_string())
             .replace("@ASSET@", setup.asset)
             .replace("@MODE@", setup.mode)
-            .replace("@RECORD@", setup.record);
+            .replace("@RECORD@", setup.record)
+            + setup.more;
         let number = NUMBER.fetch_add(1, Ordering::SeqCst);
         let folder = std::env::temp_dir().join(format!("bulkhead-it-{}-{number}", std::process::id()));
         std::fs::create_dir_all(folder.join("journal")).unwrap();

@@ -36,6 +36,7 @@ pub(crate) struct Plc {
     mood: Arc<Mutex<Mood>>,
     accepted: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
+    sockets: Arc<AtomicUsize>,
 }
 
 impl Plc {
@@ -50,19 +51,31 @@ impl Plc {
             mood: Arc::new(Mutex::new(Box::new(|_, reply| vec![Do::Say(reply)]))),
             accepted: Arc::default(),
             open: Arc::default(),
+            sockets: Arc::new(AtomicUsize::new(usize::MAX)),
         };
         let device = plc.clone();
         beside(move || {
             for stream in listener.incoming().flatten() {
                 device.accepted.fetch_add(1, Ordering::SeqCst);
+                if device.open.fetch_add(1, Ordering::SeqCst) >= device.sockets.load(Ordering::SeqCst) {
+                    // A device without a free socket closes at once.
+                    device.open.fetch_sub(1, Ordering::SeqCst);
+                    continue;
+                }
                 let device = device.clone();
                 beside(move || {
-                    device.open.fetch_add(1, Ordering::SeqCst);
                     drop(device.talk(stream));
                     device.open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
+        plc
+    }
+
+    /// As [`Self::at`], with so many sockets to give.
+    pub(crate) fn with_sockets(address: &str, sockets: usize) -> Self {
+        let plc = Self::at(address);
+        plc.sockets.store(sockets, Ordering::SeqCst);
         plc
     }
 

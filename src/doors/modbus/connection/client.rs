@@ -116,14 +116,24 @@ impl Connection {
                 return Ok(false);
             }
         }
-        if self.line.is_doubtful(&frame) {
+        if !self.south.is_shared() && self.line.is_doubtful(&frame) {
             self.lose_link(false)?;
             // The new link has seen nothing of it.
             frame = frame.after(0);
         }
+        self.board();
+        let mut admitted = |safe: bool| self.south.admit(safe);
         let stage = match self.house.gate.judge(&self.session, frame.clone()) {
-            Verdict::Pass(permit) => Stage::Ready(permit),
-            Verdict::Hold(hold) => Stage::Waiting(hold),
+            Verdict::Pass(permit) if admitted(permit.is_safe()) => Stage::Ready(permit),
+            Verdict::Hold(hold) if admitted(hold.is_safe()) => Stage::Waiting(hold),
+            Verdict::Pass(permit) => {
+                self.refuse(&frame, &permit.refuse(Reason::Busy), now);
+                return Ok(false);
+            }
+            Verdict::Hold(hold) => {
+                self.refuse(&frame, &hold.refuse(Reason::Busy), now);
+                return Ok(false);
+            }
             Verdict::Refuse(denial) => {
                 self.look_for_patterns(&frame, now);
                 self.refuse(&frame, &denial, now);

@@ -82,8 +82,7 @@ impl Connection {
                 Stage::Watched(_) | Stage::Refused(_) => continue,
             };
             self.answer(about, why);
-            if sent && !self.asset.echoes_ids {
-                // Its late answer could not be told from the next one.
+            if sent && self.south.expired(about.id, &self.asset) {
                 self.lose_link(false)?;
             }
         }

@@ -21,7 +21,17 @@ impl Connection {
         if self.out.is_high() {
             return Ok(false);
         }
-        let Poll::Ready(count) = self.south.poll_fill(&mut self.replies, cx) else { return Ok(false) };
+        let mut moved = false;
+        while let Some((id, outcome)) = self.south.given_up() {
+            moved = true;
+            let Some(entry) = self.line.given_up(id) else { continue };
+            let about = head(entry.frame.bytes());
+            if let Stage::Sent(receipt) = entry.into_stage() {
+                receipt.settle(outcome);
+            }
+            self.answer(about, Refusal::NoAnswer);
+        }
+        let Poll::Ready(count) = self.south.poll_fill(&mut self.replies, cx) else { return Ok(moved) };
         if !matches!(count, Ok(1..)) {
             self.lose_link(true)?;
             return Ok(true);
@@ -110,20 +120,52 @@ impl Connection {
     pub(super) fn send_ready(&mut self, cx: &mut Context<'_>) -> Result<bool, SessionEvent> {
         let mut moved = false;
         loop {
-            let ids = self.line.ready(!self.asset.echoes_ids);
-            if ids.is_empty() {
+            // A shared link sees itself to it that nothing is sent before a reply that could not be told from another.
+            let mut ids = self.line.ready(!self.asset.echoes_ids && !self.south.is_shared());
+            if ids.is_empty() || !self.board() {
+                self.south.rest(self.line.unsent());
                 return Ok(moved);
             }
-            let Poll::Ready(ready) = self.south.poll_ready(cx, &self.asset) else { return Ok(moved) };
+            if self.answer_for_silent(&ids) {
+                moved = true;
+                continue;
+            }
+            let ready = self.south.poll_ready(cx, &self.asset, ids.len(), self.line.unsent());
+            let Poll::Ready(ready) = ready else { return Ok(moved) };
             moved = true;
             // The link was made for the asset of this generation.
             self.follow_policy()?;
-            if let Err(reason) = ready {
-                self.turn_away(&ids, reason);
-            } else if self.south.is_up() {
-                self.send(cx, &ids)?;
+            match ready {
+                Err(reason) => self.turn_away(&ids, reason),
+                Ok(turns) if self.south.is_up() => {
+                    ids.truncate(turns);
+                    self.send(cx, &ids)?;
+                }
+                Ok(_) => {}
             }
         }
+    }
+
+    /// Answers requests to units that are known to be silent, without asking them; true when there were any. The way to safe is
+    /// always tried.
+    fn answer_for_silent(&mut self, ids: &[u16]) -> bool {
+        if !self.south.is_shared() {
+            return false;
+        }
+        let mut answered = false;
+        for id in ids {
+            let unit = self.line.open(*id).filter(|entry| !entry.is_safe()).map(|entry| head(entry.frame.bytes()).unit);
+            if !unit.is_some_and(|unit| self.south.is_deaf(unit, *id)) {
+                continue;
+            }
+            let Some(permit) = self.line.take_permit(*id) else { continue };
+            let _denial = permit.refuse(Reason::AssetDown);
+            if let Some(entry) = self.line.take_out(*id) {
+                answered = true;
+                self.answer(head(entry.frame.bytes()), Refusal::NoAnswer);
+            }
+        }
+        answered
     }
 
     pub(super) fn send(&mut self, cx: &mut Context<'_>, ids: &[u16]) -> Result<(), SessionEvent> {
@@ -138,7 +180,7 @@ impl Connection {
         let (mut torn, mut failed) = (false, false);
         for (id, sent) in taken.into_iter().zip(self.south.send(cx, permits)) {
             let why = match sent {
-                Sent::Whole(receipt) => {
+                Sent::Whole(receipt, _) => {
                     self.line.sent(id, receipt);
                     continue;
                 }

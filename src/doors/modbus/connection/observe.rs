@@ -29,7 +29,8 @@ impl Connection {
         }
         match wanted {
             Mode::Observe => {
-                if self.line.holds_back() {
+                // What is under way on a shared link ends there: bytes pass on a link of their own.
+                if self.line.holds_back() || self.south.is_shared() && self.line.awaits_reply() {
                     return Ok(false);
                 }
                 // A reply of which a part has arrived passes from its first byte on.
@@ -43,6 +44,9 @@ impl Connection {
             Mode::Enforce => {}
         }
         self.mode = wanted;
+        if wanted == Mode::Observe {
+            self.board();
+        }
         (self.begun, self.unread) = (None, None);
         Ok(true)
     }
@@ -51,7 +55,7 @@ impl Connection {
     pub(super) fn tap_requests(&mut self, cx: &mut Context<'_>, now: BootMs) -> Result<bool, SessionEvent> {
         let before = self.passed;
         if self.inbox.bytes().len() > before {
-            let Poll::Ready(ready) = self.south.poll_ready(cx, &self.asset) else { return Ok(false) };
+            let Poll::Ready(ready) = self.south.poll_ready(cx, &self.asset, 0, 0) else { return Ok(false) };
             if let Err(reason) = ready {
                 // Without us the client could not have connected either.
                 let _denial = self.house.gate.refuse(&self.session, reason, FrameRecord::default());

@@ -1,0 +1,183 @@
+//! A connection's place on a bus.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bulkhead_core::decision::Reason;
+use bulkhead_core::journal::record::Outcome;
+use bulkhead_core::moment::BootMs;
+
+use super::super::asset::Asset;
+use super::super::classify::Frame;
+use super::super::forward::Sent;
+use super::super::inbox::Inbox;
+use super::wire::Asked;
+use super::{Bus, State, Task, Terms};
+use crate::service::gate::Permit;
+use crate::service::sessions::Session;
+
+/// Given back when dropped: what is under way is then awaited and swallowed.
+pub(in super::super) struct Berth {
+    bus: Arc<Bus>,
+    seat: u64,
+    /// What the bus was told last: how many requests could be sent, and how many are not sent.
+    told: Option<(usize, usize)>,
+}
+
+impl Berth {
+    pub(in super::super) fn take(bus: Arc<Bus>, asset: &Asset, session: &Session) -> Self {
+        let seat = bus.join(Terms::of(asset, session));
+        Self { bus, seat, told: None }
+    }
+
+    /// The policy has changed.
+    pub(in super::super) fn follow(&self, asset: &Asset, session: &Session) {
+        let terms = Terms::of(asset, session);
+        let mut state = self.bus.lock();
+        let Some(member) = state.members.get_mut(&self.seat) else { return };
+        if member.terms == terms {
+            return;
+        }
+        member.terms = terms.clone();
+        state.turns.leave(self.seat);
+        state.turns.join(self.seat, terms.flow, terms.priority);
+        state.settle_terms();
+    }
+
+    /// Whether one request more may wait for the device. One that `always` may is counted only.
+    pub(in super::super) fn admit(&mut self, always: bool) -> bool {
+        self.told = None;
+        self.bus.lock().turns.admit(self.seat, always)
+    }
+
+    /// Asks for turns: `wants` requests could be sent at once, `waiting` are not sent. Resolves with the number that may be sent
+    /// in this poll.
+    ///
+    /// # Errors
+    /// `Busy` when the device has no socket left, `AssetDown` when it cannot be reached.
+    pub(in super::super) fn poll_turn(
+        &mut self,
+        cx: &Context<'_>,
+        wants: usize,
+        waiting: usize,
+    ) -> Poll<Result<usize, Reason>> {
+        let mut state = self.bus.lock();
+        if let Some(member) = state.members.get_mut(&self.seat) {
+            member.watch(cx);
+            if let Some(reason) = member.refused.take() {
+                self.told = Some((0, waiting));
+                state.turns.want(self.seat, 0, waiting);
+                return Poll::Ready(Err(reason));
+            }
+        }
+        self.told = Some((wants, waiting));
+        state.turns.want(self.seat, wants, waiting);
+        self.bus.ensure_task(&mut state);
+        state.move_on(&self.bus);
+        let turns = state.turns.of(self.seat);
+        let Some(Task(Some(task))) = state.task.as_ref().filter(|_| turns > 0) else { return Poll::Pending };
+        let task = task.clone();
+        // What the link has to say wakes the bus, which wakes whoever has a turn.
+        match state.socket.poll_ready(&mut Context::from_waker(&task), None, 0) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(turns)),
+            Poll::Ready(Err(_)) | Poll::Pending => {
+                state.blocked = true;
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Nothing could be sent now; `waiting` requests wait for something else than a turn.
+    pub(in super::super) fn rest(&mut self, waiting: usize) {
+        if self.told.replace((0, waiting)) == Some((0, waiting)) {
+            return;
+        }
+        let mut state = self.bus.lock();
+        state.turns.want(self.seat, 0, waiting);
+        if let Some(member) = state.members.get_mut(&self.seat) {
+            member.refused = None;
+        }
+        state.move_on(&self.bus);
+    }
+
+    /// Sends, with turns that [`Self::poll_turn`] has given in this very poll.
+    pub(in super::super) fn send(&mut self, permits: Vec<Permit<Frame>>) -> Vec<Sent> {
+        self.told = None;
+        let mut state = self.bus.lock();
+        let state = &mut *state;
+        let Some(Task(Some(task))) = &state.task else { return permits.iter().map(|_| Sent::Nothing).collect() };
+        let task = task.clone();
+        let mut cx = Context::from_waker(&task);
+        let frames: Vec<_> = permits.iter().map(|permit| permit.peek().clone()).collect();
+        let State { socket, wire, .. } = state;
+        let sent = socket.send(&mut cx, permits, |_| wire.fresh());
+        let now = self.bus.now();
+        state.turns.used(self.seat, sent.len());
+        let within = state.members.get(&self.seat).map_or(0, |member| member.terms.within);
+        let mut failed = false;
+        for (frame, sent) in frames.into_iter().zip(&sent) {
+            match sent {
+                Sent::Whole(_, name) => {
+                    let mut asked = Asked { name: *name, owner: Some(self.seat), frame, sent: now, until: now };
+                    let wait = state.units.patience(asked.unit()).map_or(within, |patience| patience.min(within));
+                    asked.until = BootMs(now.0.saturating_add(wait));
+                    state.wire.push(asked);
+                }
+                Sent::Refused(_) => {}
+                Sent::Nothing | Sent::Part => failed = true,
+            }
+        }
+        if failed {
+            state.lose(true);
+        }
+        state.pump(&self.bus, &mut cx);
+        sent
+    }
+
+    /// Takes replies; how many bytes.
+    pub(in super::super) fn poll_mail(&self, cx: &Context<'_>, inbox: &mut Inbox) -> Poll<usize> {
+        let mut state = self.bus.lock();
+        let Some(member) = state.members.get_mut(&self.seat) else { return Poll::Pending };
+        member.watch(cx);
+        if member.mail.is_empty() {
+            return Poll::Pending;
+        }
+        let count = inbox.add(&member.mail);
+        member.mail.drain(..count);
+        if member.mail.is_empty() {
+            member.mail.shrink_to(1024);
+        }
+        Poll::Ready(count)
+    }
+
+    /// A request that will have no reply.
+    pub(in super::super) fn given_up(&self) -> Option<(u16, Outcome)> {
+        self.bus.lock().members.get_mut(&self.seat)?.given_up.pop()
+    }
+
+    /// The client was answered for the device: its time was over.
+    pub(in super::super) fn expired(&self, id: u16) {
+        let (mut state, now) = (self.bus.lock(), self.bus.now());
+        while let Some(asked) = state.wire.take(self.seat, id) {
+            state.unanswered(&asked, now);
+        }
+        state.move_on(&self.bus);
+    }
+
+    /// Whether a request to this unit is to be answered at once, since the unit is silent.
+    pub(in super::super) fn is_deaf(&self, unit: u8, id: u16) -> bool {
+        let (mut state, now) = (self.bus.lock(), self.bus.now());
+        let broadcast = unit == 0 && state.members.get(&self.seat).is_some_and(|member| member.terms.broadcasts);
+        !broadcast && state.units.is_deaf(unit, (self.seat, id), now)
+    }
+
+    pub(in super::super) fn is_up(&self) -> bool {
+        self.bus.lock().socket.is_up()
+    }
+}
+
+impl Drop for Berth {
+    fn drop(&mut self) {
+        self.bus.leave(self.seat);
+    }
+}
