@@ -21,6 +21,10 @@ pub(crate) async fn tick(house: Arc<House>) {
     for second in 1_u64.. {
         sleep(SECOND).await;
         house.tick(second.is_multiple_of(MINUTE));
+        if house.end_shadow_in_time() {
+            let over = Arc::clone(&house);
+            house.tasks.spawn(async move { over.orders.shadow_is_over().await });
+        }
         if second.is_multiple_of(NEIGHBOURS) {
             neighbours(&house);
         }

@@ -159,6 +159,9 @@ pub async fn start(ports: Ports, settings: Settings) -> Result<Gateway, StartErr
         fault: settings.fault,
     };
     let house = Arc::new(House::new(parts));
+    if let Some(shadow) = found.shadow.and_then(|row| row.value) {
+        house.resume_shadow(shadow, now);
+    }
     let gateway = Gateway { listeners: Arc::new(Listeners::default()), house };
     let tasks = &gateway.house.tasks;
     // Beside the doors, and before any order: a disk in trouble delays neither.
@@ -177,6 +180,8 @@ fn world(found: &store::Found, unfinished: &store::Reconciled, policy: Policy, p
         store::Change::Life { subject, life, .. } => Some((subject.clone(), *life)),
         store::Change::Mode { .. }
         | store::Change::Policy { .. }
+        | store::Change::Shadow { .. }
+        | store::Change::ShadowEnded
         | store::Change::Ran { .. }
         | store::Change::Settled(_) => None,
     });
@@ -189,6 +194,7 @@ impl Gateway {
     /// Ends in order: the last record is durable when it returns.
     pub async fn stop(&self) {
         let now = self.house.time.now();
+        self.house.pause_shadow(now);
         self.house.journal.note(now, Event::Gateway(GatewayRecord::Stopped));
         self.house.orders.heartbeat().await;
         self.house.tasks.abort_work();

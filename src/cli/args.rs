@@ -203,6 +203,15 @@ pub(super) enum Policy {
         after_help = "Example:\n  bulkhead policy decide plant.toml < requests.jsonl > answers.jsonl\n\nNo daemon and no state: for oracles, what-if tools and support."
     )]
     Decide(PolicyFile),
+    /// Judge a candidate policy beside the one in force, on live traffic
+    #[command(
+        after_help = "Nothing that the candidate says changes anything: each request is judged by both, and the screen lists who\n\
+        would lose and gain which operation on which point. It ends by itself, and goes on after a restart.\n\n\
+        Examples:\n  bulkhead policy shadow new.toml --for 3d\n  bulkhead policy shadow            what it has found so far\n  \
+        bulkhead policy shadow --stop\n\n\
+        The exit code is 1 when something would be lost. Limits are not counted for the candidate."
+    )]
+    Shadow(PolicyShadow),
     /// Put a policy in force in the running daemon
     #[command(
         after_help = "The daemon checks it, keeps a record, swaps it in without dropping a connection, and keeps it as the last\n\
@@ -247,6 +256,19 @@ pub(super) struct Restore {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyShadow {
+    /// The candidate; without it, the state of the one that is judged
+    #[arg(value_name = "NEW")]
+    pub(super) file: Option<PathBuf>,
+    /// For so long (10s, 2h, 3d; at most 30d)
+    #[arg(long = "for", value_name = "TIME", default_value = "3d", requires = "file")]
+    pub(super) lasts: String,
+    /// Judge it no longer
+    #[arg(long, conflicts_with = "file")]
+    pub(super) stop: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 mod args;
 mod check;
 mod client;
+mod differences;
 mod doctor;
 mod exit;
 mod explain;
@@ -16,6 +17,7 @@ mod orders;
 mod out;
 mod policy;
 mod run;
+mod shadow;
 mod status;
 mod when;
 mod words;
@@ -107,6 +109,7 @@ fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
         Verb::Policy(args::Policy::Activate(arguments)) => orders::activate(&arguments, context),
         Verb::Policy(args::Policy::History) => history::list(context),
         Verb::Policy(args::Policy::Restore(arguments)) => history::restore(&arguments, context),
+        Verb::Policy(args::Policy::Shadow(arguments)) => shadow::run(&arguments, context),
         Verb::Subject(args::Subject::List) => orders::subjects(context),
         Verb::Subject(args::Subject::Revoke(arguments)) => orders::revoke(&arguments, context),
         Verb::Journal(args::Journal::Verify(arguments)) => journal::verify(arguments, context),

@@ -93,7 +93,7 @@ pub(super) fn put_in_force(file: &Path, context: &mut Context<'_>) -> Answer {
 }
 
 /// The daemon says `LINE:COLUMN: ..`; only we know the file.
-fn named(failure: Failure, file: &Path) -> Failure {
+pub(super) fn named(failure: Failure, file: &Path) -> Failure {
     let with_file = |line: &str| {
         if line.starts_with(|c: char| c.is_ascii_digit()) {
             format!("{}:{line}", file.display())

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::{Answer, Context, Exit, client, out, when, words};
 use crate::config;
-use crate::service::commands::{Answer as Said, AssetState, Command, ConduitLine, Status};
+use crate::service::commands::{Answer as Said, AssetState, Command, ConduitLine, ShadowLine, Status};
 
 pub(super) fn run(context: &mut Context<'_>) -> Answer {
     let answer = client::ask(context, Command::Status)?;
@@ -28,6 +28,9 @@ fn screen(status: &Status) -> Vec<String> {
     let clock = status.clock;
     say("clock", format!("{}, {}", when::stamp(clock.wall, &zone), when::trust(clock.trust)));
     say("policy", policy(status));
+    if let Some(line) = &status.shadow {
+        say("shadow", shadow(line));
+    }
     let keys = &status.keys;
     match keys.kind.as_str() {
         "software" => say("KEYS", format!("SOFTWARE KEYS: whoever copies the disk has them; key {}", keys.id)),
@@ -63,6 +66,19 @@ fn policy(status: &Status) -> String {
         return format!("{} allows nothing: no conduit; nothing beyond loopback listens", line.hash.short());
     }
     format!("{} {} (generation {})", line.plant, line.hash.short(), line.generation)
+}
+
+fn shadow(line: &ShadowLine) -> String {
+    format!(
+        "candidate {} beside it for {} more: {} requests judged, {} would be lost, {} gained, {} under another limit; \
+         see `bulkhead policy shadow`",
+        line.policy.short(),
+        when::span(line.left),
+        line.judged,
+        line.lost,
+        line.gained,
+        line.terms
+    )
 }
 
 fn journal(status: &Status) -> String {

@@ -142,6 +142,24 @@ fn gateway(record: &GatewayRecord) -> String {
             let problems = if *problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") };
             format!("gateway: policy {} REFUSED, {problems}; the first: {first}", policy.short())
         }
+        GatewayRecord::ShadowStarted { policy, against, seconds, by } => {
+            let span = when::span(seconds.saturating_mul(1_000));
+            let (policy, against) = (policy.short(), against.short());
+            format!("gateway: candidate {policy} is judged beside policy {against} for {span}, by {by}")
+        }
+        GatewayRecord::ShadowGoesOn { policy, against, seconds } => {
+            let span = when::span(seconds.saturating_mul(1_000));
+            format!("gateway: candidate {} goes on beside policy {} for {span}", policy.short(), against.short())
+        }
+        GatewayRecord::ShadowEnded { policy, against, why, judged, lost, gained, terms, lines, left_out } => {
+            let beyond = if *left_out == 0 { String::new() } else { format!(", {left_out} occurrences beyond them") };
+            format!(
+                "gateway: candidate {} was judged beside policy {}, ended by {why}: {judged} requests, {lost} would be lost, \
+                 {gained} gained, {terms} under another limit; {lines} differences{beyond}",
+                policy.short(),
+                against.short()
+            )
+        }
         GatewayRecord::Mode { conduit, mode, by } => {
             format!("gateway: conduit {conduit} set to {} by {by}", mode_word(*mode))
         }

@@ -69,6 +69,17 @@ pub enum Change {
         /// Conduits whose override it ends.
         ended: Vec<ConduitId>,
     },
+    /// A candidate policy is judged no longer. Nothing rests on it: it keeps the number of the order that began it.
+    ShadowEnded,
+    /// A candidate policy is judged beside the one in force.
+    Shadow {
+        /// The candidate.
+        shadow: StoredShadow,
+        /// The order's record.
+        seq: Seq,
+        /// Time run: a row with a deadline brings it along.
+        ran: RanMs,
+    },
     /// How long the gateway has run in all its lives, and the floor of its wall clock.
     Ran {
         /// Time run.
@@ -152,6 +163,19 @@ pub struct StoredPolicy {
     pub hash: Sha256,
 }
 
+/// A candidate policy that is judged beside the one in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredShadow {
+    /// Where it came from.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// The digest of the text.
+    pub hash: Sha256,
+    /// Its end, by time run.
+    pub until: RanMs,
+}
+
 /// What a start finds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -167,6 +191,8 @@ pub struct Found {
     pub modes: BTreeMap<ConduitId, Row<Option<Mode>>>,
     /// The policy that was last activated.
     pub policy: Option<Row<StoredPolicy>>,
+    /// The candidate policy that was last ordered; `None` in the row for one that was ended.
+    pub shadow: Option<Row<Option<StoredShadow>>>,
 }
 
 #[derive(Debug)]

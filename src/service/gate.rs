@@ -103,6 +103,7 @@ impl Gate {
     pub fn judge<T: Request>(&self, session: &Arc<Session>, request: T) -> Verdict<T> {
         let now = self.shared.time.now();
         let (footing, decision) = self.ask(session, &request, now);
+        self.shared.beside(session, &footing, &request, &decision, now);
         if decision.effect == Effect::Deny {
             return Verdict::Refuse(self.deny(session, &footing, &request, &decision, now));
         }
@@ -304,6 +305,7 @@ impl Gate {
     pub fn watch<T: Request>(&self, session: &Arc<Session>, request: &T) -> Result<Option<Receipt>, Denial> {
         let now = self.shared.time.now();
         let (footing, decision) = self.ask(session, request, now);
+        self.shared.beside(session, &footing, request, &decision, now);
         if decision.effect == Effect::Deny {
             return Err(self.deny(session, &footing, request, &decision, now));
         }

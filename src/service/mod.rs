@@ -9,6 +9,7 @@ mod reach;
 mod records;
 mod repeats;
 pub mod sessions;
+pub mod shadow;
 mod shared;
 pub mod tally;
 pub mod time;
@@ -88,6 +89,7 @@ impl House {
             values: LastValues::default(),
             reach: reach::Reach::default(),
             fault: parts.fault,
+            shadow: shadow::Shadow::default(),
             buckets: Mutex::new(BTreeMap::new()),
         });
         let sessions = Arc::new(Sessions::new(Arc::clone(&shared)));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bulkhead_core::digest::Sha256;
 use bulkhead_core::identity::Life;
 use bulkhead_core::journal::record::{Event, GatewayRecord, Seq};
+use bulkhead_core::moment::RanMs;
 use bulkhead_core::names::{ConduitId, SubjectId};
 use bulkhead_core::policy::model::Mode;
 use bulkhead_core::policy::{self, Finding, Problem};
@@ -16,7 +17,7 @@ use tokio::time::sleep;
 
 use super::sessions::Sessions;
 use super::shared::Shared;
-use crate::ports::store::{Change, Store};
+use crate::ports::store::{Change, Store, StoredShadow};
 use crate::tasks::Tasks;
 use crate::telemetry::Fault;
 
@@ -37,6 +38,12 @@ pub enum OrderError {
     /// The policy does not load; the running one stays.
     #[error("the policy was refused: {} problem(s)", .0.len())]
     Policy(Vec<Problem>),
+    /// The candidate is the policy in force.
+    #[error("policy {} is in force already: there is nothing to compare", .0.short())]
+    InForce(Sha256),
+    /// No candidate is judged.
+    #[error("no candidate policy is judged")]
+    NoShadow,
     /// The order is in force in memory and could not be made durable: after a restart it would be forgotten.
     #[error("{what} is in force, but could not be written down: {why}; give the order again when the disk is well")]
     NotDurable {
@@ -196,7 +203,72 @@ impl Orders {
         self.settled.fetch_max(seq.0, Ordering::Relaxed);
         kept.map_err(|error| OrderError::NotKept(error.to_string()))?;
         self.shared.worlds.swap_policy(Arc::new(loaded.policy));
+        self.shared.shadow_follows(now);
         Ok(Activated { from, to, findings: loaded.findings })
+    }
+
+    /// Judges a candidate policy beside the one in force, for so many seconds; one that was judged before ends. Nothing that it
+    /// says changes anything.
+    ///
+    /// # Errors
+    /// `Policy` with every problem; `InForce` when it is the policy in force; `NotKept` when the disk did not take it.
+    pub async fn shade(
+        &self,
+        name: String,
+        text: String,
+        seconds: u64,
+        by: &str,
+        tasks: &Tasks,
+    ) -> Result<Sha256, OrderError> {
+        let _order = self.one.lock().await;
+        let (text, loaded) = tasks
+            .blocking(move || {
+                let loaded = policy::load(&text);
+                (text, loaded)
+            })
+            .await
+            .map_err(|error| OrderError::NotKept(error.to_string()))?;
+        let candidate = loaded.map_err(OrderError::Policy)?.policy;
+        let (hash, against) = (candidate.hash, self.shared.worlds.current().policy.hash);
+        if hash == against {
+            return Err(OrderError::InForce(hash));
+        }
+        let record = GatewayRecord::ShadowStarted { policy: hash, against, seconds, by: by.to_owned() };
+        let seq = self.record(record).await.map_err(OrderError::NotKept)?;
+        let now = self.shared.time.now();
+        let until = RanMs(now.ran.0.saturating_add(seconds.saturating_mul(1_000)));
+        let shadow = StoredShadow { name: name.clone(), text, hash, until };
+        let kept = self.store.commit(Change::Shadow { shadow, seq, ran: now.ran }).await;
+        // Done or told that it failed: the next start need not look at it.
+        self.settled.fetch_max(seq.0, Ordering::Relaxed);
+        kept.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        self.shared.shade(name, Arc::new(candidate), until, self.shared.time.now());
+        Ok(hash)
+    }
+
+    /// Ends the candidate that is judged.
+    ///
+    /// # Errors
+    /// `NoShadow` when none is; `NotKept` when the disk did not take it: it is judged no longer, and will be after a restart.
+    pub async fn unshade(&self, by: &str) -> Result<(), OrderError> {
+        let _order = self.one.lock().await;
+        let now = self.shared.time.now();
+        self.shared.end_shadow(by, now).ok_or(OrderError::NoShadow)?;
+        // Nothing rests on it: what is counted may end before it is written down.
+        let durable = self.shared.journal.commit(DURABLE).await;
+        durable.map_err(|trouble| OrderError::NotKept(trouble.to_string()))?;
+        self.store.commit(Change::ShadowEnded).await.map_err(|error| OrderError::NotKept(error.to_string()))
+    }
+
+    /// Writes down that the candidate has ended by itself, unless another one was ordered meanwhile. A disk that refuses is told
+    /// by its own alarms: the next start then goes on with it until its end comes again.
+    pub(crate) async fn shadow_is_over(&self) {
+        let _order = self.one.lock().await;
+        if self.shared.shadow.current().is_none()
+            && let Err(error) = self.store.commit(Change::ShadowEnded).await
+        {
+            tracing::warn!(%error, "the end of the candidate policy could not be written down");
+        }
     }
 
     /// Writes the rows of revocations that the last life recorded and did not finish; they are in force already. A disk that

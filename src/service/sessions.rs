@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bulkhead_core::decision::Reason;
 use bulkhead_core::identity::{Evidence, Life, Proof};
 use bulkhead_core::journal::record::{SessionEvent, SessionRecord};
@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::gate::Denial;
 use super::repeats::Repeats;
+use super::shadow::{Candidate, Shaded};
 use super::shared::Shared;
 
 /// Sessions of one listener.
@@ -30,7 +31,7 @@ pub const PER_SOURCE: usize = 250;
 pub(crate) struct Footing {
     pub(crate) standing: Standing,
     /// When it was derived.
-    at: Moment,
+    pub(super) at: Moment,
 }
 
 impl Footing {
@@ -40,7 +41,7 @@ impl Footing {
     }
 
     /// Still what it was derived as. A clock that was set back, or whose trust changed, asks anew: `valid_until` looks ahead only.
-    fn holds(&self, now: Moment) -> bool {
+    pub(super) fn holds(&self, now: Moment) -> bool {
         !self.standing.valid_until.reached(now) && now.trust == self.at.trust && now.wall >= self.at.wall
     }
 }
@@ -52,6 +53,8 @@ pub struct Session {
     listener: SocketAddr,
     evidence: Mutex<Evidence>,
     footing: ArcSwap<Footing>,
+    /// The same under the candidate of `policy shadow`, while one is judged.
+    shaded: ArcSwapOption<Shaded>,
     pub(super) repeats: Mutex<Repeats>,
     /// Held shared while a frame leaves, exclusively by `cut`: nothing is sent after `cut` has returned.
     pub(super) live: RwLock<bool>,
@@ -126,6 +129,23 @@ impl Session {
         fresh
     }
 
+    /// What it would stand on under a candidate policy: kept and derived again like [`Self::footing_at`].
+    pub(super) fn shaded_at(&self, candidate: &Candidate, now: Moment) -> Arc<Shaded> {
+        let shaded = self.shaded.load_full();
+        if let Some(shaded) = shaded.filter(|shaded| shaded.is_of(candidate, self.shared.worlds.generation(), now)) {
+            return shaded;
+        }
+        let evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = Arc::new(candidate.derive(&self.shared.worlds.current(), &evidence, now));
+        self.shaded.store(Some(Arc::clone(&fresh)));
+        fresh
+    }
+
+    /// Its evidence has changed: what was derived from it is derived again.
+    fn unshade(&self) {
+        self.shaded.store(None);
+    }
+
     /// What the first proof has to say for which `read` has an answer.
     pub(crate) fn with_proofs<R>(&self, read: impl Fn(&Proof) -> Option<R>) -> Option<R> {
         self.evidence.lock().unwrap_or_else(PoisonError::into_inner).proofs.iter().find_map(read)
@@ -179,6 +199,7 @@ impl Sessions {
             listener: evidence.listener,
             evidence: Mutex::new(evidence),
             footing: ArcSwap::from_pointee(Footing { standing, at: now }),
+            shaded: ArcSwapOption::empty(),
             repeats: Mutex::default(),
             live: RwLock::new(true),
             cut: AtomicBool::new(false),
@@ -239,6 +260,7 @@ impl Sessions {
             }
             evidence.proofs.push(proof);
         }
+        session.unshade();
         session.derive(self.shared.time.now());
         Ok(())
     }
@@ -259,6 +281,7 @@ impl Sessions {
             }
         }
         if changed {
+            session.unshade();
             session.derive(self.shared.time.now());
         }
     }

@@ -14,6 +14,7 @@ use bulkhead_core::policy::table::{Charge, Touched};
 
 use super::reach::Reach;
 use super::sessions::Session;
+use super::shadow::Shadow;
 use super::tally::Tally;
 use super::time::Time;
 use super::values::LastValues;
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub(crate) values: LastValues,
     pub(crate) reach: Reach,
     pub(crate) fault: Fault,
+    pub(crate) shadow: Shadow,
     pub(crate) buckets: Mutex<BTreeMap<BucketKey, Bucket>>,
 }
 

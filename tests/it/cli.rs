@@ -10,6 +10,7 @@ use bulkhead_core::journal::record::{Event, GatewayRecord};
 use bulkhead_core::moment::{ClockTrust, Moment, UnixMs};
 
 mod online;
+mod shadow;
 
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 

@@ -259,6 +259,47 @@ pub enum GatewayRecord {
         /// The first of them.
         first: String,
     },
+    /// A candidate policy is judged beside the one in force; nothing that it says changes anything.
+    ShadowStarted {
+        /// The candidate.
+        policy: Sha256,
+        /// The one in force.
+        against: Sha256,
+        /// For so many seconds at most.
+        seconds: u64,
+        /// Who ordered it: `uid N`.
+        by: String,
+    },
+    /// A candidate goes on to be judged after a restart, or after another policy came in force. The counts begin anew.
+    ShadowGoesOn {
+        /// The candidate.
+        policy: Sha256,
+        /// The one in force now.
+        against: Sha256,
+        /// For so many seconds at most.
+        seconds: u64,
+    },
+    /// A candidate policy is judged no longer, or against another one from now on.
+    ShadowEnded {
+        /// The candidate.
+        policy: Sha256,
+        /// The one that it was compared with.
+        against: Sha256,
+        /// Why: `uid N`, `time`, `activated`, `replaced`, `policy`, `stop`.
+        why: String,
+        /// Requests judged by both.
+        judged: u64,
+        /// Requests of which something would be lost.
+        lost: u64,
+        /// Requests of which something would be gained.
+        gained: u64,
+        /// Requests under another limit.
+        terms: u64,
+        /// Distinct differences, by subject, operation and point.
+        lines: u64,
+        /// Occurrences beyond the most that are listed.
+        left_out: u64,
+    },
     /// A local override of a conduit's mode.
     Mode {
         /// The conduit.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Policy;
 use crate::names::{AssetId, PointName, SubjectId};
 
-mod rights;
+pub(super) mod rights;
 mod settings;
 
 /// All differences between two policies.

@@ -8,6 +8,7 @@ pub mod batch;
 pub mod calendar;
 pub mod conditions;
 pub mod diff;
+pub mod differences;
 pub mod explain;
 pub mod lint;
 mod load;

@@ -185,6 +185,9 @@ impl Filter {
             GatewayRecord::Started { .. }
             | GatewayRecord::Stopped
             | GatewayRecord::Policy { .. }
+            | GatewayRecord::ShadowStarted { .. }
+            | GatewayRecord::ShadowGoesOn { .. }
+            | GatewayRecord::ShadowEnded { .. }
             | GatewayRecord::Mode { .. }
             | GatewayRecord::Abandoned { .. }
             | GatewayRecord::Disk { .. } => false,

@@ -22,6 +22,7 @@ fn status() -> Status {
             generation: 4,
             timezone: Some("Europe/Berlin".to_owned()),
         },
+        shadow: None,
         conduits: vec![ConduitLine {
             conduit: "scada-to-filling".into(),
             from: "control-room".to_owned(),

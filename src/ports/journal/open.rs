@@ -167,6 +167,7 @@ impl Found {
             Event::Checkpoint { seq, .. } => self.checkpoint = self.checkpoint.max(seq),
             Event::Gateway(
                 what @ (GatewayRecord::Policy { .. }
+                | GatewayRecord::ShadowStarted { .. }
                 | GatewayRecord::Mode { .. }
                 | GatewayRecord::Revoked { .. }
                 | GatewayRecord::Abandoned { .. }),

@@ -36,9 +36,12 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
             GatewayRecord::Revoked { subject, .. } => found.lives.get(subject).map(|row| row.seq),
             GatewayRecord::Mode { conduit, .. } => found.modes.get(conduit).map(|row| row.seq),
             GatewayRecord::Policy { .. } => found.policy.as_ref().map(|row| row.seq),
+            GatewayRecord::ShadowStarted { .. } => found.shadow.as_ref().map(|row| row.seq),
             GatewayRecord::Started { .. }
             | GatewayRecord::Stopped
             | GatewayRecord::PolicyRefused { .. }
+            | GatewayRecord::ShadowGoesOn { .. }
+            | GatewayRecord::ShadowEnded { .. }
             | GatewayRecord::Abandoned { .. }
             | GatewayRecord::Disk { .. }
             | GatewayRecord::Alarm { .. } => continue,
@@ -64,7 +67,8 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
     let lives = found.lives.iter().map(|(subject, row)| (format!("the life of `{subject}`"), row.seq));
     let modes = found.modes.iter().map(|(conduit, row)| (format!("the mode of `{conduit}`"), row.seq));
     let policy = found.policy.iter().map(|row| ("the policy in force".to_owned(), row.seq));
-    for (what, seq) in lives.chain(modes).chain(policy).filter(|(_, seq)| missing(*seq)) {
+    let shadow = found.shadow.iter().map(|row| ("the candidate policy".to_owned(), row.seq));
+    for (what, seq) in lives.chain(modes).chain(policy).chain(shadow).filter(|(_, seq)| missing(*seq)) {
         done.alarms.push(format!("{what} was changed by order {}, and the journal has no such record", seq.0));
     }
     done

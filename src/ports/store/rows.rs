@@ -11,7 +11,7 @@ use bulkhead_core::policy::model::Mode;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row as Fields, Transaction, params};
 
-use super::{Change, Found, Row, StoredPolicy};
+use super::{Change, Found, Row, StoredPolicy, StoredShadow};
 
 /// The version of every kind of row so far.
 const V: i64 = 1;
@@ -99,6 +99,15 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Found> {
         Ok(Row { value: StoredPolicy { text, hash }, seq: Seq(number(row, 0)?) })
     });
     found.policy = policy.optional()?;
+    let shadow = db.query_row("SELECT name, text, hash, until, seq, v FROM shadow WHERE id = 1", [], |row| {
+        of_this_version(row)?;
+        let (name, text, hash): (String, Option<String>, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let hash = Sha256::from_str(&hash).map_err(|_| unknown(2, &hash))?;
+        let until = RanMs(number(row, 3)?);
+        let value = text.map(|text| StoredShadow { name, text, hash, until });
+        Ok(Row { value, seq: Seq(number(row, 4)?) })
+    });
+    found.shadow = shadow.optional()?;
     Ok(found)
 }
 
@@ -139,6 +148,26 @@ pub(super) fn apply(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
             for conduit in ended {
                 set_mode(db, conduit, None, *seq)?;
             }
+            // A candidate that came in force is none any more.
+            db.prepare_cached("UPDATE shadow SET text = NULL WHERE hash = ?1")?.execute([hash.to_string()])?;
+        }
+        Change::Shadow { shadow, seq, ran } => {
+            set_meta(db, "ran", ran.0.cast_signed())?;
+            let StoredShadow { name, text, hash, until } = shadow;
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO shadow(id, v, name, text, hash, until, seq) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                V,
+                name,
+                text,
+                hash.to_string(),
+                until.0.cast_signed(),
+                seq.0.cast_signed()
+            ])?;
+        }
+        Change::ShadowEnded => {
+            db.prepare_cached("UPDATE shadow SET text = NULL")?.execute([])?;
         }
         Change::Ran { ran, floor } => {
             set_meta(db, "ran", ran.0.cast_signed())?;

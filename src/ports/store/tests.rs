@@ -88,6 +88,43 @@ async fn what_was_answered_is_found_by_the_next_life() {
 }
 
 #[tokio::test]
+async fn a_candidate_is_kept_until_it_ends_or_comes_in_force() {
+    let path = folder("candidate").join("state.db");
+    let (store, found, tasks) = start(&path).await;
+    assert_eq!(found.shadow, None);
+    let text = "candidate".to_owned();
+    let hash = Sha256::of(text.as_bytes());
+    let shadow = StoredShadow { name: "new.toml".to_owned(), text: text.clone(), hash, until: RanMs(90_000) };
+    let begin = Change::Shadow { shadow: shadow.clone(), seq: Seq(3), ran: RanMs(50_000) };
+    store.commit(begin.clone()).await.unwrap();
+    store.commit(activate("another", 4, &[])).await.unwrap();
+    tasks.abort_all();
+    let (store, found, tasks) = start(&path).await;
+    assert_eq!(found.shadow, Some(Row { value: Some(shadow), seq: Seq(3) }));
+    assert_eq!(found.ran, RanMs(50_000), "a row with a deadline brings the time run along");
+    store.commit(activate(&text, 5, &[])).await.unwrap();
+    tasks.abort_all();
+    let (store, found, tasks) = start(&path).await;
+    assert_eq!(found.shadow, Some(Row { value: None, seq: Seq(3) }), "it is in force now");
+    store.commit(begin).await.unwrap();
+    store.commit(Change::ShadowEnded).await.unwrap();
+    tasks.abort_all();
+    assert_eq!(start(&path).await.1.shadow, Some(Row { value: None, seq: Seq(3) }));
+}
+
+#[tokio::test]
+async fn the_first_schema_is_brought_up_to_date_with_its_rows() {
+    let path = folder("first-schema").join("state.db");
+    let mut medium = FileMedium::open(&path).unwrap().0;
+    schema::migrate(&mut medium, &schema::STEPS[..1]).await.unwrap();
+    let row = "INSERT INTO lives VALUES ('scada', 1, 'revoked', 7, 0, 0)";
+    medium.connection().execute_batch(row).unwrap();
+    drop(medium);
+    let (_, found, _) = start(&path).await;
+    assert_eq!(found.lives[&SubjectId::from("scada")], Row { value: Life::Revoked, seq: Seq(7) });
+}
+
+#[tokio::test]
 async fn the_last_ten_policies_are_kept() {
     let path = folder("policies").join("state.db");
     let (store, _, _tasks) = start(&path).await;
@@ -110,6 +147,16 @@ async fn a_change_that_is_not_durable_is_told_so() {
     tasks.abort_all();
     tokio::task::yield_now().await;
     assert_eq!(store.commit(revoke("scada", 1)).await, Err(StoreError::Closed));
+}
+
+/// The newest schema's number.
+fn newest() -> u32 {
+    u32::try_from(schema::STEPS.len()).unwrap()
+}
+
+/// The steps so far and one more.
+fn steps_and(more: &str) -> Vec<&str> {
+    schema::STEPS.iter().copied().chain([more]).collect()
 }
 
 async fn ready_memory() -> Memory {
@@ -142,12 +189,12 @@ async fn a_newer_schema_is_refused_and_nothing_is_touched() {
     let (store, _, tasks) = start(&path).await;
     store.commit(revoke("scada", 1)).await.unwrap();
     tasks.abort_all();
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", newest() + 1).unwrap();
     let medium = FileMedium::open(&path).unwrap().0;
     let refused = open(Box::new(medium)).await.unwrap_err();
-    assert_eq!(refused, StoreError::Newer { found: 2, known: 1 });
-    assert!(refused.to_string().contains("schema 2"), "{refused}");
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 1).unwrap();
+    assert_eq!(refused, StoreError::Newer { found: newest() + 1, known: newest() });
+    assert!(refused.to_string().contains(&format!("schema {}", newest() + 1)), "{refused}");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", newest()).unwrap();
     assert_eq!(start(&path).await.1.lives.len(), 1);
 }
 
@@ -158,26 +205,28 @@ async fn a_migration_keeps_the_rows_and_a_copy_of_the_old_version() {
     let (store, _, tasks) = start(&path).await;
     store.commit(revoke("scada", 1)).await.unwrap();
     tasks.abort_all();
-    let steps = [schema::STEPS[0], "ALTER TABLE lives ADD COLUMN reason TEXT NOT NULL DEFAULT 'none';"];
+    let steps = steps_and("ALTER TABLE lives ADD COLUMN reason TEXT NOT NULL DEFAULT 'none';");
     let mut medium = FileMedium::open(&path).unwrap().0;
     schema::migrate(&mut medium, &steps).await.unwrap();
     let reason = "SELECT reason FROM lives WHERE subject = 'scada'";
     assert_eq!(medium.connection().query_row(reason, [], |row| row.get::<_, String>(0)).unwrap(), "none");
-    let old = Connection::open(folder.join("state.v1.db")).unwrap();
-    assert_eq!(old.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 1);
+    let old = Connection::open(folder.join(format!("state.v{}.db", newest()))).unwrap();
+    assert_eq!(old.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap(), newest());
     assert_eq!(old.query_row("SELECT count(*) FROM lives", [], |row| row.get::<_, i64>(0)).unwrap(), 1);
 }
 
 #[tokio::test]
 async fn a_step_that_fails_changes_nothing_and_a_changed_one_is_refused() {
     let mut memory = ready_memory().await;
-    let steps = [schema::STEPS[0], "CREATE TABLE more(a INTEGER) STRICT; CREATE TABLE lives(b INTEGER) STRICT;"];
+    let steps = steps_and("CREATE TABLE more(a INTEGER) STRICT; CREATE TABLE lives(b INTEGER) STRICT;");
     assert!(schema::migrate(&mut memory, &steps).await.is_err());
     let tables = "SELECT count(*) FROM sqlite_schema WHERE name = 'more'";
     assert_eq!(memory.db.query_row(tables, [], |row| row.get::<_, i64>(0)).unwrap(), 0);
-    assert_eq!(memory.db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)).unwrap(), 1);
+    assert_eq!(memory.db.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0)).unwrap(), newest());
     let changed = format!("{} ", schema::STEPS[0]);
-    let refused = schema::migrate(&mut memory, &[&changed]).await.unwrap_err();
+    let mut steps = schema::STEPS.to_vec();
+    steps[0] = &changed;
+    let refused = schema::migrate(&mut memory, &steps).await.unwrap_err();
     assert!(matches!(&refused, StoreError::Failed(text) if text.contains("step 1")), "{refused}");
 }
 

@@ -7,6 +7,7 @@ use bulkhead_core::identity::{Assurance, Life};
 use bulkhead_core::journal::record::Seq;
 use bulkhead_core::moment::{ClockTrust, UnixMs};
 use bulkhead_core::names::{AssetId, ConduitId, Role, SubjectId, ZoneId};
+use bulkhead_core::policy::differences::Differences;
 use bulkhead_core::policy::model::Mode;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,8 @@ pub enum Answer {
     },
     /// To `policy activate --dry-run`.
     Tried(Box<Tried>),
+    /// To `policy shadow`: the candidate of now, else the last one of this life; none where there was none.
+    Shadow(Option<Box<ShadowSeen>>),
     /// To `explain`.
     Explained(Explained),
 }
@@ -83,6 +86,46 @@ pub struct Explained {
     pub explanation: serde_json::Value,
 }
 
+/// A candidate policy that is judged beside the one in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowSeen {
+    /// Where it came from.
+    pub name: String,
+    /// SHA-256 of its text.
+    pub policy: Sha256,
+    /// The policy in force that it is compared with.
+    pub against: Sha256,
+    /// Since when requests are counted: the order, the last restart, or the last activation.
+    pub since: UnixMs,
+    /// Milliseconds that it has left; none once it has ended.
+    pub left: Option<u64>,
+    /// Why and when it ended.
+    pub ended: Option<(String, UnixMs)>,
+    /// The IANA name of the plant's time zone.
+    pub timezone: Option<String>,
+    /// The differences.
+    pub differences: Differences,
+}
+
+/// A candidate policy, on one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShadowLine {
+    /// SHA-256 of its text.
+    pub policy: Sha256,
+    /// Milliseconds that it has left.
+    pub left: u64,
+    /// Requests judged.
+    pub judged: u64,
+    /// Requests of which something would be lost.
+    pub lost: u64,
+    /// Requests of which something would be gained.
+    pub gained: u64,
+    /// Requests under another limit.
+    pub terms: u64,
+}
+
 /// What the gateway does now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +140,9 @@ pub struct Status {
     pub clock: ClockLine,
     /// The policy in force.
     pub policy: PolicyLine,
+    /// The candidate policy that is judged beside it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowLine>,
     /// Each conduit.
     pub conduits: Vec<ConduitLine>,
     /// Each listener.

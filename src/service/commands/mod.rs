@@ -12,7 +12,7 @@ use crate::net::Later;
 
 pub use answer::{
     Answer, AssetLine, AssetState, ClockLine, ConduitLine, Explained, JournalLine, KeysLine, ListenerLine, PolicyLine,
-    Status, StoreLine, SubjectLine, Tried,
+    ShadowLine, ShadowSeen, Status, StoreLine, SubjectLine, Tried,
 };
 pub use run::{About, Desk, Premises};
 
@@ -24,6 +24,9 @@ pub const MAX_LINE: usize = 1 << 20;
 
 /// The shortest and the longest `--watch`, in seconds.
 pub const WATCH: std::ops::RangeInclusive<u64> = 10..=86_400;
+
+/// The shortest and the longest `policy shadow --for`, in seconds.
+pub const SHADOW: std::ops::RangeInclusive<u64> = 10..=2_592_000;
 
 /// One order or question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +65,19 @@ pub enum Command {
         /// The whole file.
         text: String,
     },
+    /// Judges a candidate policy beside the one in force, on the same traffic. Nothing that it says changes anything.
+    PolicyShadow {
+        /// Where it came from, for the screen.
+        name: String,
+        /// The whole file.
+        text: String,
+        /// For so many seconds.
+        seconds: u64,
+    },
+    /// What the candidate would have decided otherwise so far.
+    ShadowShow,
+    /// Judges the candidate no longer.
+    ShadowStop,
     /// Asks the world in force, without recording.
     ExplainLive {
         /// Who asks.

@@ -17,7 +17,8 @@ use bulkhead_core::policy::{self, Finding, Problem, Severity};
 use super::watch::{self, Watch};
 use super::{
     Answer, AssetLine, AssetState, By, Carry, ClockLine, Command, ConduitLine, Explained, JournalLine, KeysLine,
-    ListenerLine, PolicyLine, Refusal, RefusalKind, Status, StoreLine, SubjectLine, Tried, WATCH,
+    ListenerLine, PolicyLine, Refusal, RefusalKind, SHADOW, ShadowLine, ShadowSeen, Status, StoreLine, SubjectLine,
+    Tried, WATCH,
 };
 use crate::net::Later;
 use crate::service::House;
@@ -76,6 +77,12 @@ impl Carry for Desk {
                 Command::Enforce { conduit, watch } => self.enforce(conduit, watch, by).await,
                 Command::PolicyActivate { name, text } => self.activate(name, text).await,
                 Command::PolicyTry { text } => self.try_policy(text).await,
+                Command::PolicyShadow { name, text, seconds } => self.shadow(name, text, seconds, by).await,
+                Command::ShadowShow => Ok(self.shadow_seen()),
+                Command::ShadowStop => {
+                    self.house.orders.unshade(&by.to_string()).await.map_err(refused)?;
+                    Ok(self.shadow_seen())
+                }
                 Command::ExplainLive { subject, asset, words } => self.explain(&subject, &asset, &words),
             }
         })
@@ -156,6 +163,35 @@ impl Desk {
         })))
     }
 
+    async fn shadow(&self, name: String, text: String, seconds: u64, by: By) -> Result<Answer, Refusal> {
+        if !SHADOW.contains(&seconds) {
+            let cause = format!("{seconds} s are no time for a candidate");
+            let next = format!("from {} to {} s", SHADOW.start(), SHADOW.end());
+            return Err(Refusal::new(RefusalKind::Refused, cause, next));
+        }
+        let (orders, tasks) = (&self.house.orders, &self.house.tasks);
+        let hash = orders.shade(name, text, seconds, &by.to_string(), tasks).await.map_err(refused)?;
+        tracing::info!(candidate = %hash.short(), seconds, %by, "a candidate policy is judged beside the one in force");
+        Ok(self.shadow_seen())
+    }
+
+    fn shadow_seen(&self) -> Answer {
+        let seen = self.house.shared.shadow_seen(self.house.time.now());
+        let zone = self.house.world.current().policy.plant.timezone.iana_name().map(str::to_owned);
+        Answer::Shadow(seen.map(|seen| {
+            Box::new(ShadowSeen {
+                name: seen.name,
+                policy: seen.policy,
+                against: seen.against,
+                since: seen.since,
+                left: seen.left,
+                ended: seen.ended,
+                timezone: zone,
+                differences: seen.differences,
+            })
+        }))
+    }
+
     fn explain(&self, subject: &SubjectId, asset: &AssetId, words: &str) -> Result<Answer, Refusal> {
         let who = Who { subject, grant: None };
         let world = Arc::clone(&self.house.world.current().world);
@@ -218,6 +254,14 @@ impl Desk {
                 generation: world.generation,
                 timezone: policy.plant.timezone.iana_name().map(str::to_owned),
             },
+            shadow: house.shared.shadow_line(now).map(|(policy, left, judged, [lost, gained, terms])| ShadowLine {
+                policy,
+                left,
+                judged,
+                lost,
+                gained,
+                terms,
+            }),
             conduits: self.conduits(),
             listeners: self.premises.listeners(),
             assets: policy.assets.iter().map(|(id, asset)| self.asset(id, asset.connect, now.boot)).collect(),
@@ -326,6 +370,12 @@ fn refused(error: OrderError) -> Refusal {
             Refusal::new(RefusalKind::Refused, cause, "see who there is: bulkhead subject list")
         }
         OrderError::NoConduit(_) => Refusal::new(RefusalKind::Refused, cause, "see what there is: bulkhead status"),
+        OrderError::InForce(_) => {
+            Refusal::new(RefusalKind::Refused, cause, "name the policy that is to take its place")
+        }
+        OrderError::NoShadow => {
+            Refusal::new(RefusalKind::Refused, cause, "begin with one: bulkhead policy shadow FILE --for 3d")
+        }
         OrderError::Policy(problems) => Refusal {
             kind: RefusalKind::Policy,
             cause: format!("the policy is refused, {}; the running one stays", counted(&problems)),

@@ -9,10 +9,10 @@ use super::{Plant, Said};
 use crate::kit::{Plc, until};
 
 /// A daemon in the foreground of a test.
-struct Daemon(Child);
+pub(super) struct Daemon(Child);
 
 impl Daemon {
-    fn start(plant: &Plant) -> Self {
+    pub(super) fn start(plant: &Plant) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_bulkhead"))
             .current_dir(&plant.0)
             .args(["--config", "bulkhead.toml", "run"])
@@ -25,7 +25,7 @@ impl Daemon {
         daemon
     }
 
-    fn stop(mut self) -> Option<i32> {
+    pub(super) fn stop(mut self) -> Option<i32> {
         let id = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
         self.0.wait().unwrap().code()
@@ -39,12 +39,12 @@ impl Drop for Daemon {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// One asset that is not there, and one subject at 127.0.0.1 that may read `speed` and write it.
-fn policy(port: u16, mode: &str) -> String {
+pub(super) fn policy(port: u16, mode: &str) -> String {
     format!(
         "[plant]\nname = \"line\"\ntimezone = \"Europe/Berlin\"\n[zones.filling]\nnetworks = [\"127.0.1.0/24\"]\n\
          [zones.room]\nnetworks = [\"127.0.0.0/24\"]\n[assets.plc]\nzone = \"filling\"\nlisten = [\"127.0.0.1:{port}\"]\n\
@@ -55,7 +55,7 @@ fn policy(port: u16, mode: &str) -> String {
     )
 }
 
-fn write_register(port: u16, address: u16, value: u16) -> Vec<u8> {
+pub(super) fn write_register(port: u16, address: u16, value: u16) -> Vec<u8> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut frame = vec![0, 7, 0, 0, 0, 6, 1, 6];
@@ -68,7 +68,7 @@ fn write_register(port: u16, address: u16, value: u16) -> Vec<u8> {
 }
 
 #[track_caller]
-fn ok(said: &Said) -> &str {
+pub(super) fn ok(said: &Said) -> &str {
     assert_eq!(said.code, Some(0), "{said:?}");
     &said.out
 }
@@ -133,7 +133,7 @@ fn the_first_day_from_nothing_to_a_refusal_that_is_explained() {
     assert!(ok(&shown).contains("gateway: stopped in order"), "{shown:?}");
 }
 
-fn running(mode: &str) -> (Plant, Daemon, u16) {
+pub(super) fn running(mode: &str) -> (Plant, Daemon, u16) {
     let plant = Plant::new();
     let port = free_port();
     std::fs::write(plant.path("plant.toml"), policy(port, mode)).unwrap();

@@ -289,7 +289,8 @@ fn values(point: &Point) -> String {
     if terms.is_empty() { terms } else { format!(", {terms}") }
 }
 
-fn word((code, sub): Code) -> Function {
+/// A function as the policy writes it.
+pub(in crate::policy) fn word((code, sub): Code) -> Function {
     match (code, sub) {
         (43, Some(14)) => Function::Identify,
         (8, Some(1)) => Function::Restart,

@@ -131,62 +131,82 @@ impl Table {
     }
 
     fn read<'t>(&'t self, access: &Access<'_>, sum: &mut Sum<'t>) -> Result<(), Denied<'t>> {
-        let Target::Registers { unit, bank, first, count, .. } = access.target else {
+        let Some(span) = Span::of(access) else {
             return Err((Reason::NoRule, None));
         };
         if self.ended && !self.keeps_reads {
             return Err((Reason::Ended, None));
         }
-        let foreign = !self.units.own(unit);
-        let last = first.saturating_add(count.get() - 1);
-        let mut block = Parts::new(self.reads.bank(bank), first, last);
+        let mut block = Parts::new(self.reads.bank(span.bank), span.first, span.last);
         while let Some(part) = block.next() {
-            if let Some(never) = self.never.covers(access, &self.points, None) {
-                return Err((Reason::Never, Some(never)));
-            }
-            match part.segment {
-                _ if foreign => return Err((Reason::NoRule, None)),
-                Some(segment) => sum.row(&segment.row)?,
-                // A gap between two points, where the profile reads over gaps.
-                None if self.read_gaps && part.first > first && part.last < last => {}
-                None => return Err((Reason::NoRule, None)),
-            }
+            self.read_part(access, span, &part, sum)?;
         }
         Ok(())
     }
 
+    /// One part of a read.
+    fn read_part<'t>(
+        &'t self,
+        access: &Access<'_>,
+        span: Span<'_>,
+        part: &Block<'t>,
+        sum: &mut Sum<'t>,
+    ) -> Result<(), Denied<'t>> {
+        if let Some(never) = self.never.covers(access, &self.points, None) {
+            return Err((Reason::Never, Some(never)));
+        }
+        match part.segment {
+            _ if !self.units.own(span.unit) => Err((Reason::NoRule, None)),
+            Some(segment) => sum.row(&segment.row),
+            // A gap between two points, where the profile reads over gaps.
+            None if self.read_gaps && part.first > span.first && part.last < span.last => Ok(()),
+            None => Err((Reason::NoRule, None)),
+        }
+    }
+
     fn write<'t>(&'t self, access: &Access<'_>, sum: &mut Sum<'t>) -> Result<(), Denied<'t>> {
-        let Target::Registers { unit, bank, first, count, values } = access.target else {
+        let Some(span) = Span::of(access) else {
             return Err((Reason::NoRule, None));
         };
-        let everybody = self.units.broadcast && unit == 0 && sum.broadcast;
-        let foreign = !everybody && !self.units.own(unit);
+        let everybody = self.units.broadcast && span.unit == 0 && sum.broadcast;
         sum.broadcast = false;
-        let last = first.saturating_add(count.get() - 1);
-        let mut block = Parts::new(self.writes.bank(bank), first, last);
+        let mut block = Parts::new(self.writes.bank(span.bank), span.first, span.last);
         while let Some(part) = block.next() {
-            let fit = part.segment.map(|segment| self.fit(segment, &part, values, first));
-            let waive =
-                part.segment.filter(|_| fit == Some(Fit::Waived) && !foreign).and_then(|s| s.row.waive.as_ref());
-            if self.ended && waive.is_none() {
-                return Err((Reason::Ended, None));
-            }
-            if let Some(never) = self.never.covers(access, &self.points, Some((part.first, part.last))) {
-                return Err((Reason::Never, Some(never)));
-            }
-            let Some(segment) = part.segment.filter(|_| !foreign) else {
-                return Err((Reason::NoRule, None));
-            };
-            if let Some(allow) = waive {
-                sum.add(allow);
-                sum.firmness = sum.firmness.max(Firmness::Waived);
-            } else if fit == Some(Fit::Outside) {
-                let named = segment.row.named.as_ref();
-                return Err(named.map_or((Reason::NoRule, None), |rule| (Reason::Range, Some(rule))));
-            } else {
-                sum.row(&segment.row)?;
-                sum.firmness = Firmness::Firm;
-            }
+            self.write_part(access, span, &part, everybody, sum)?;
+        }
+        Ok(())
+    }
+
+    /// One part of a write; `everybody` where it goes to all units of a bus and that is allowed.
+    fn write_part<'t>(
+        &'t self,
+        access: &Access<'_>,
+        span: Span<'_>,
+        part: &Block<'t>,
+        everybody: bool,
+        sum: &mut Sum<'t>,
+    ) -> Result<(), Denied<'t>> {
+        let foreign = !everybody && !self.units.own(span.unit);
+        let fit = part.segment.map(|segment| self.fit(segment, part, span.values, span.first));
+        let waive = part.segment.filter(|_| fit == Some(Fit::Waived) && !foreign).and_then(|s| s.row.waive.as_ref());
+        if self.ended && waive.is_none() {
+            return Err((Reason::Ended, None));
+        }
+        if let Some(never) = self.never.covers(access, &self.points, Some((part.first, part.last))) {
+            return Err((Reason::Never, Some(never)));
+        }
+        let Some(segment) = part.segment.filter(|_| !foreign) else {
+            return Err((Reason::NoRule, None));
+        };
+        if let Some(allow) = waive {
+            sum.add(allow);
+            sum.firmness = sum.firmness.max(Firmness::Waived);
+        } else if fit == Some(Fit::Outside) {
+            let named = segment.row.named.as_ref();
+            return Err(named.map_or((Reason::NoRule, None), |rule| (Reason::Range, Some(rule))));
+        } else {
+            sum.row(&segment.row)?;
+            sum.firmness = Firmness::Firm;
         }
         Ok(())
     }
@@ -255,6 +275,27 @@ impl Table {
                 segment.row.waive.is_some() && self.fit(segment, &part, values, first) == Fit::Waived
             })
         })
+    }
+}
+
+/// The addresses that one access means.
+#[derive(Clone, Copy)]
+pub(super) struct Span<'a> {
+    pub(super) unit: u8,
+    pub(super) bank: Bank,
+    pub(super) first: u16,
+    pub(super) last: u16,
+    pub(super) values: Values<'a>,
+}
+
+impl<'a> Span<'a> {
+    pub(super) const fn of(access: &Access<'a>) -> Option<Self> {
+        match access.target {
+            Target::Registers { unit, bank, first, count, values } => {
+                Some(Self { unit, bank, first, last: first.saturating_add(count.get() - 1), values })
+            }
+            Target::Function { .. } => None,
+        }
     }
 }
 
@@ -331,4 +372,80 @@ pub(super) fn charges(table: &Table, accesses: &[Access<'_>]) -> Vec<Charge> {
         }
     }
     all
+}
+
+/// A part of a frame that the table refuses by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RefusedPart {
+    /// Which access of the frame.
+    pub(crate) access: usize,
+    /// Its addresses, where it has some: a broadcast and a function have none.
+    pub(crate) span: Option<(Bank, u16, u16)>,
+    /// Why.
+    pub(crate) reason: Reason,
+    /// The rule that refused or came nearest.
+    pub(crate) rule: Option<RuleId>,
+}
+
+/// Every part of a frame that is refused, where [`decide`] tells the first one only.
+pub(crate) fn refused(table: &Table, all_of: &[Access<'_>]) -> Vec<RefusedPart> {
+    let mut all = Vec::new();
+    for (index, access) in all_of.iter().enumerate() {
+        let span = Span::of(access).filter(|_| matches!(access.verb, Verb::Read | Verb::Write));
+        let mut sum = Sum { broadcast: true, ..Sum::default() };
+        let mut say = |span, (reason, rule): Denied<'_>| {
+            all.push(RefusedPart { access: index, span, reason, rule: rule.cloned() });
+        };
+        let whole = span.map(|span| (span.bank, span.first, span.last));
+        let foreign = access.asset.is_some_and(|other| table.asset.as_ref() != Some(other));
+        if let Some(reason) = table.refuse.or((table.asset.is_none() || foreign).then_some(Reason::NoConduit)) {
+            say(whole, (reason, None));
+            continue;
+        }
+        let Some(span) = span else {
+            if let Err(denied) = table.access(access, &mut sum) {
+                say(None, denied);
+            }
+            continue;
+        };
+        if access.verb == Verb::Read && table.ended && !table.keeps_reads {
+            say(whole, (Reason::Ended, None));
+            continue;
+        }
+        // The broadcast that carries this write has spoken for itself.
+        let carried = index.checked_sub(1).and_then(|before| all_of.get(before));
+        let everybody = table.units.broadcast && span.unit == 0 && carried.is_some_and(|it| it.verb == Verb::Broadcast);
+        let lanes = if access.verb == Verb::Read { &table.reads } else { &table.writes };
+        let mut block = Parts::new(lanes.bank(span.bank), span.first, span.last);
+        while let Some(part) = block.next() {
+            let judged = match access.verb {
+                Verb::Read => table.read_part(access, span, &part, &mut sum),
+                Verb::Write | Verb::Broadcast | Verb::Function => {
+                    table.write_part(access, span, &part, everybody, &mut sum)
+                }
+            };
+            if let Err(denied) = judged {
+                say(Some((span.bank, part.first, part.last)), denied);
+            }
+        }
+    }
+    all
+}
+
+/// The rule that allows an access, for an address where it has some.
+pub(crate) fn allowing<'t>(table: &'t Table, access: &Access<'_>, at: Option<u16>) -> Option<&'t RuleId> {
+    let row = match (access.target, access.verb) {
+        (Target::Registers { .. }, Verb::Broadcast) => Some(&table.broadcast),
+        (Target::Registers { bank, .. }, verb) => {
+            let lanes = if verb == Verb::Read { &table.reads } else { &table.writes };
+            let held = |segment: &&Segment| at.is_some_and(|at| segment.first <= at && at <= segment.last);
+            lanes.bank(bank).iter().find(held).map(|segment| &segment.row)
+        }
+        (Target::Function { code, sub, .. }, _) => {
+            let of = |wanted: Option<u16>| table.functions.iter().find(|row| (row.code, row.sub) == (code, wanted));
+            of(sub).or_else(|| of(None)).map(|found| &found.row)
+        }
+    };
+    let row = row?;
+    row.allow.as_ref().or(row.waive.as_ref()).map(|allow| &allow.rule)
 }

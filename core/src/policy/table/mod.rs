@@ -19,6 +19,7 @@ mod standing;
 pub(crate) use build::codes;
 pub use cache::TableCache;
 pub use judge::decide;
+pub(crate) use judge::{RefusedPart, allowing, refused};
 pub(crate) use standing::{leading, standing};
 
 /// What one session may do. The default one denies everything.
@@ -204,6 +205,12 @@ impl Table {
             all.extend(here.map(|named| Touched { asset: asset.clone(), point: named.name.clone() }));
         }
         all
+    }
+
+    /// The points that addresses of a bank touch, in the order of their addresses, each with its name.
+    pub(crate) fn points_in(&self, bank: Bank, first: u16, last: u16) -> impl Iterator<Item = (&PointName, &Point)> {
+        let here = self.points.iter().filter(move |named| named.overlaps(Some(bank), first, last));
+        here.map(|named| (&named.name, &named.point))
     }
 
     /// Which buckets an allowed frame must draw from (`Decision::limited`): one charge a point and frame, safe and heartbeat
