@@ -148,4 +148,4 @@ fn assets(status: &Status) -> Vec<Vec<String>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,33 +1,36 @@
-//! Ways past the gateway: bridges that join two zones, and a device that is reached through the side of the masters.
+//! Ways past the gateway: a device that is reached through the side of its masters, through a router, or by two ways.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bulkhead_core::policy::Policy;
 use bulkhead_core::policy::model::{From, Network};
 
 use super::Finding;
+use super::host::Host;
 
-/// One line of the kernel's IPv4 routes.
+/// One line of the kernel's routes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Route {
-    interface: String,
-    to: Network,
+pub(super) struct Route {
+    pub(super) interface: String,
+    pub(super) to: Network,
     metric: u32,
-    direct: bool,
+    pub(super) direct: bool,
 }
 
-/// What this machine's interfaces and routes mean for a policy. IPv6 routes are not looked at.
-pub(super) fn findings(policy: &Policy) -> Vec<Finding> {
-    let routes = parse(&fs::read_to_string("/proc/net/route").unwrap_or_default());
-    let mut findings = judge(policy, &routes);
-    findings.extend(bridges(Path::new("/sys/class/net")).into_iter().map(|(bridge, ports)| bridged(&bridge, &ports)));
+/// What this machine's interfaces and routes mean for a policy.
+pub(super) fn findings(host: &Host, policy: &Policy) -> Vec<Finding> {
+    let mut findings = judge(policy, &table(host));
     if findings.is_empty() {
-        findings.push(Finding::ok("bypass", "no bridge, and no device is reached through the side of its masters"));
+        findings.push(Finding::ok("route-ok", "routes", "no device is reached through the side of its masters"));
     }
     findings
+}
+
+/// The main table of the kernel, IPv4 and IPv6.
+pub(super) fn table(host: &Host) -> Vec<Route> {
+    let mut routes = parse(&host.text("/proc/net/route"));
+    routes.extend(parse_v6(&host.text("/proc/net/ipv6_route")));
+    routes
 }
 
 /// For each asset: the interface towards it must not be one towards a zone that a conduit comes from.
@@ -39,8 +42,10 @@ fn judge(policy: &Policy, routes: &[Route]) -> Vec<Finding> {
             continue;
         }
         let Some(route) = best(routes, device) else {
-            let mend = format!("ip route add {device} dev INTERFACE");
-            findings.push(Finding::bad("route", format!("no route leads to {id} at {device}"), mend));
+            findings.push(
+                Finding::bad("route-missing", id, format!("no route leads to {id} at {device}"))
+                    .mend(format!("ip route add {device} dev INTERFACE")),
+            );
             continue;
         };
         if !route.direct {
@@ -48,11 +53,24 @@ fn judge(policy: &Policy, routes: &[Route]) -> Vec<Finding> {
                 "{id} at {device} is reached through a router on {}: others may reach it there too",
                 route.interface
             );
-            findings.push(Finding::weak(
-                "bypass",
-                text,
-                format!("give {} an address in the device's network", route.interface),
-            ));
+            let mend = format!("ip address add FREE-ADDRESS-IN-ITS-NETWORK dev {}", route.interface);
+            findings.push(Finding::weak("bypass-router", id, text).mend(mend));
+        }
+        let mut others: Vec<&str> = routes
+            .iter()
+            .filter(|other| other.direct && other.to.prefix > 0 && other.to.contains(device))
+            .map(|other| other.interface.as_str())
+            .filter(|other| *other != route.interface && *other != "lo")
+            .collect();
+        others.sort_unstable();
+        others.dedup();
+        if let Some(other) = others.first() {
+            let text = format!(
+                "{id} at {device} lies in the network of {} and of {other}: this machine has two feet in it",
+                route.interface
+            );
+            findings
+                .push(Finding::bad("bypass-two-interfaces", id, text).mend(format!("ip address flush dev {other}")));
         }
         for (conduit_id, conduit) in &policy.conduits {
             let From::Zone(zone) = &conduit.from else { continue };
@@ -68,37 +86,14 @@ fn judge(policy: &Policy, routes: &[Route]) -> Vec<Finding> {
                     "{id} at {device} is also reachable through {}, past this gateway: zone {zone} ({}/{}) of {conduit_id} lies there too",
                     route.interface, net.address, net.prefix
                 );
-                findings.push(Finding::bad("bypass", text, "put the zones on different interfaces or VLANs"));
+                findings.push(
+                    Finding::bad("bypass-same-interface", id, text)
+                        .mend("put the zones on different interfaces or VLANs, and move the address: ip address del, ip address add"),
+                );
             }
         }
     }
     findings
-}
-
-fn bridged(bridge: &str, ports: &[String]) -> Finding {
-    Finding::bad(
-        "bypass",
-        format!("bridge {bridge} joins {}: frames pass between them without the gateway", ports.join(", ")),
-        format!("ip link set {} nomaster", ports.first().map_or("PORT", String::as_str)),
-    )
-}
-
-/// Bridges with two ports or more.
-fn bridges(folder: &Path) -> BTreeMap<String, Vec<String>> {
-    let Ok(entries) = fs::read_dir(folder) else { return BTreeMap::new() };
-    let names = |path: &Path| -> Vec<String> {
-        let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
-        let mut names: Vec<String> =
-            entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
-        names.sort();
-        names
-    };
-    let found = entries.filter_map(|entry| {
-        let entry = entry.ok()?;
-        let ports = names(&entry.path().join("brif"));
-        (ports.len() > 1).then(|| (entry.file_name().to_string_lossy().into_owned(), ports))
-    });
-    found.collect()
 }
 
 /// The route that the kernel takes: the longest prefix, then the smallest metric.
@@ -107,10 +102,11 @@ fn best(routes: &[Route], ip: IpAddr) -> Option<&Route> {
     fits.max_by_key(|route| (route.to.prefix, std::cmp::Reverse(route.metric)))
 }
 
+const UP: u32 = 1;
+const GATEWAY: u32 = 2;
+
 /// `/proc/net/route`: interface, destination, gateway, flags, .., metric, mask; numbers in hex, addresses in host order.
 fn parse(text: &str) -> Vec<Route> {
-    const UP: u32 = 1;
-    const GATEWAY: u32 = 2;
     let address = |hex: &str| u32::from_str_radix(hex, 16).ok().map(u32::to_le_bytes);
     let line = |line: &str| {
         let mut words = line.split_whitespace();
@@ -125,8 +121,31 @@ fn parse(text: &str) -> Vec<Route> {
     text.lines().skip(1).filter_map(line).collect()
 }
 
+/// `/proc/net/ipv6_route`: destination, prefix, source, its prefix, next hop, metric, two counters, flags, interface; all in hex.
+fn parse_v6(text: &str) -> Vec<Route> {
+    let line = |line: &str| {
+        let mut words = line.split_whitespace();
+        let (to, prefix) = (words.next()?, words.next()?);
+        let (next, metric) = (words.nth(2)?, words.next()?);
+        let (flags, interface) = (words.nth(2)?, words.next()?);
+        let flags = u32::from_str_radix(flags, 16).ok()?;
+        // What leads to `lo` are this machine's own addresses, or refusals.
+        if flags & UP == 0 || interface == "lo" {
+            return None;
+        }
+        let to = Network {
+            address: Ipv6Addr::from(u128::from_str_radix(to, 16).ok()?).into(),
+            prefix: u8::from_str_radix(prefix, 16).ok()?,
+        };
+        let direct = flags & GATEWAY == 0 && next.bytes().all(|digit| digit == b'0');
+        Some(Route { interface: interface.to_owned(), to, metric: u32::from_str_radix(metric, 16).ok()?, direct })
+    };
+    text.lines().filter_map(line).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::host::fixture::host;
     use super::*;
 
     // eth0 10.10.9.0/24 and a default route, eth1 10.10.1.0/24, eth9 is down.
@@ -136,10 +155,17 @@ mod tests {
         eth1 00010A0A 00000000 0001 0 0 100 00FFFFFF 0 0 0\n\
         eth9 00020A0A 00000000 0000 0 0 100 00FFFFFF 0 0 0\n\
         broken\n";
+    // eth0 fd00:9::/64 and a default route, eth1 fd00:1::/64, our own address behind lo.
+    const TABLE_V6: &str = "\
+        fd000009000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth0\n\
+        fd000001000000000000000000000000 40 00000000000000000000000000000000 00 00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth1\n\
+        fd000001000000000000000000000001 80 00000000000000000000000000000000 00 00000000000000000000000000000000 00000000 00000002 00000000 80200001       lo\n\
+        00000000000000000000000000000000 00 00000000000000000000000000000000 00 fd000009000000000000000000000001 00000400 00000001 00000000 00000003     eth0\n\
+        broken\n";
 
     fn plant(device: &str, masters: &str) -> Policy {
         let text = format!(
-            "[plant]\nname = \"p\"\ntimezone = \"UTC\"\n[zones.filling]\nnetworks = [\"10.10.1.0/24\", \"10.10.2.0/24\"]\n\
+            "[plant]\nname = \"p\"\ntimezone = \"UTC\"\n[zones.filling]\nnetworks = [\"10.10.1.0/24\", \"10.10.2.0/24\", \"fd00:1::/64\"]\n\
              [zones.room]\nnetworks = [\"{masters}\"]\n[assets.plc]\nzone = \"filling\"\nlisten = [\"127.0.0.1:1502\"]\n\
              connect = \"modbus://{device}:502\"\nunits = [1]\n[assets.plc.points]\nspeed = \"holding 0 values 0..9\"\n\
              [conduits.c]\nfrom = \"room\"\nto = \"filling\"\nmode = \"enforce\"\n[[conduits.c.allow]]\nwho = [\"Operator\"]\n\
@@ -149,34 +175,48 @@ mod tests {
     }
 
     fn said(device: &str, masters: &str, table: &str) -> Vec<String> {
-        judge(&plant(device, masters), &parse(table)).iter().map(ToString::to_string).collect()
+        let host = host(&[("proc/net/route", table), ("proc/net/ipv6_route", TABLE_V6)]);
+        findings(&host.host, &plant(device, masters)).iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn the_kernels_routes_are_read_and_broken_lines_are_none() {
-        let routes = parse(TABLE);
+        let mut routes = parse(TABLE);
         assert_eq!(routes.len(), 3);
+        routes.extend(parse_v6(TABLE_V6));
+        assert_eq!(routes.len(), 6);
         let of = |ip: &str| best(&routes, ip.parse().unwrap()).map(|route| (route.interface.as_str(), route.direct));
         assert_eq!(of("10.10.1.20"), Some(("eth1", true)));
         assert_eq!(of("10.10.9.5"), Some(("eth0", true)));
         assert_eq!(of("10.10.2.1"), Some(("eth0", false)));
+        assert_eq!(of("fd00:1::20"), Some(("eth1", true)));
+        assert_eq!(of("fd00:2::20"), Some(("eth0", false)));
     }
 
     #[test]
     fn a_device_on_its_own_interface_is_no_finding() {
-        assert_eq!(said("10.10.1.20", "10.10.9.0/24", TABLE), [""; 0]);
+        for (device, masters) in [("10.10.1.20", "10.10.9.0/24"), ("[fd00:1::20]", "fd00:9::/64")] {
+            assert_eq!(
+                said(device, masters, TABLE),
+                ["ok   route    no device is reached through the side of its masters"]
+            );
+        }
     }
 
     #[test]
     fn a_device_beside_its_masters_is_reachable_past_the_gateway() {
         let one_wire = TABLE.replace("eth1 ", "eth0 ");
         let said = said("10.10.1.20", "10.10.9.0/24", &one_wire);
-        assert_eq!(
-            said,
-            [
-                "BAD  bypass   plc at 10.10.1.20 is also reachable through eth0, past this gateway: zone room (10.10.9.0/24) of c lies there too\n              -> put the zones on different interfaces or VLANs"
-            ]
+        assert!(
+            said[0].starts_with("BAD  bypass   plc at 10.10.1.20 is also reachable through eth0, past this gateway: zone room (10.10.9.0/24) of c lies there too\n              -> put the zones on different interfaces"),
+            "{said:?}"
         );
+    }
+
+    #[test]
+    fn a_device_beside_its_masters_is_found_on_ipv6_too() {
+        let said = said("[fd00:1::20]", "fd00:1::/64", TABLE);
+        assert!(said[0].contains("also reachable through eth1"), "{said:?}");
     }
 
     #[test]
@@ -191,13 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bridge_of_two_ports_is_named_and_one_of_one_is_not() {
-        let folder = std::env::temp_dir().join(format!("bulkhead-bridges-{}", std::process::id()));
-        for port in ["br0/brif/eth0", "br0/brif/eth1", "br1/brif/eth2", "eth3"] {
-            fs::create_dir_all(folder.join(port)).unwrap();
-        }
-        let found = bridges(&folder);
-        assert_eq!(found, BTreeMap::from([("br0".to_owned(), vec!["eth0".to_owned(), "eth1".to_owned()])]));
-        fs::remove_dir_all(&folder).unwrap();
+    fn a_second_interface_in_the_devices_network_is_a_second_way() {
+        let two = TABLE
+            .replace("eth9 00020A0A 00000000 0000", "eth9 00010A0A 00000000 0001")
+            .replace("0 0 100 00FFFFFF 0 0 0\nbroken", "0 0 200 00FFFFFF 0 0 0\nbroken");
+        let said = said("10.10.1.20", "10.10.9.0/24", &two);
+        assert!(
+            said[0].starts_with("BAD  bypass   plc at 10.10.1.20 lies in the network of eth1 and of eth9"),
+            "{said:?}"
+        );
     }
 }

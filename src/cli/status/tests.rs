@@ -10,7 +10,7 @@ fn listener(at: &str, asset: &str) -> ListenerLine {
     ListenerLine { at: at.parse().unwrap(), asset: asset.into(), tls: false, blank: false, trouble: None }
 }
 
-fn status() -> Status {
+pub(in crate::cli) fn status() -> Status {
     Status {
         version: "0.1.0".to_owned(),
         site: Some("riverside".to_owned()),

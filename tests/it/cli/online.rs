@@ -322,6 +322,7 @@ fn doctor_tells_each_finding_with_what_mends_it() {
     for line in plant.run(&["doctor", "--json"]).out.lines() {
         let finding: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(finding["grade"] == "ok" || finding["mend"].is_string(), "{line}");
+        assert!(finding["id"].is_string() && finding["where"].is_string(), "{line}");
     }
     drop(daemon);
     let said = plant.run(&["doctor"]);
