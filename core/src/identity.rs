@@ -1,6 +1,6 @@
 //! Who acts, and what shows it: subjects, proofs, the evidence of a session, and the registry of lives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::digest::Sha256;
 use crate::moment::{RanMs, UnixMs};
 use crate::names::{GrantId, RemoteName, Role, SubjectId, ZoneId};
+
+mod registry;
+
+pub use registry::{
+    ADDRESSES_EACH, Credential, Edit, KEYS_EACH, Life, MAX_KEYS, MAX_SUBJECTS, Registry, RegistryError,
+};
 
 /// What evidence is worth, 0 (nothing) to 3 (certificate, bound token, signed command).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -197,33 +203,4 @@ pub struct Evidence {
     pub approvals: Vec<Approval>,
     /// The proofs shown so far.
     pub proofs: Vec<Proof>,
-}
-
-/// The life of a subject.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Life {
-    /// May act.
-    #[default]
-    Active,
-    /// May not act until resumed.
-    Suspended,
-    /// May never act again under this name.
-    Revoked,
-}
-
-/// Which credential is which subject, and its life. Addresses stand in the policy and are the one exception.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Registry {
-    /// Lives that are not [`Life::Active`].
-    pub lives: BTreeMap<SubjectId, Life>,
-    /// Registered public keys.
-    pub keys: BTreeMap<Sha256, SubjectId>,
-}
-
-impl Registry {
-    /// The life of a subject; one that nobody has touched is active.
-    pub fn life(&self, subject: &SubjectId) -> Life {
-        self.lives.get(subject).copied().unwrap_or_default()
-    }
 }

@@ -1,11 +1,12 @@
 //! What has to be done now and then although nobody asks: ends that have come, counts to be said, the clock's floor, neighbours.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_core::policy::Policy;
-use bulkhead_core::policy::model::SubjectProof;
+use bulkhead_core::policy::model::SubjectEntry;
+use bulkhead_core::world::World;
 use tokio::time::sleep;
 
 use crate::service::House;
@@ -37,20 +38,18 @@ fn neighbours(house: &House) {
     let mut seen = BTreeMap::new();
     for session in house.sessions.all() {
         let ip = session.peer().ip().to_canonical();
-        if bound(&world.policy, ip) {
+        if bound(&world, ip) {
             let mac = *seen.entry(ip).or_insert_with(|| house.net.neighbour(ip));
             house.sessions.neighbour(&session, session.peer().ip(), mac);
         }
     }
 }
 
-fn bound(policy: &Policy, ip: std::net::IpAddr) -> bool {
-    policy.subjects.values().any(|subject| match &subject.proof {
-        SubjectProof::Address { address, mac } | SubjectProof::SessionGrant { address, mac, .. } => {
-            *address == ip && mac.is_some()
-        }
-        SubjectProof::Certificate | SubjectProof::Token => false,
-    })
+/// Whether somebody at this address is known only with a hardware address, by the policy or by the registry.
+fn bound(world: &World, ip: IpAddr) -> bool {
+    let by_policy = |subject: &SubjectEntry| subject.bound().is_some_and(|(own, mac)| own == ip && mac.is_some());
+    let mut by_registry = world.registry.addresses.range((ip, None)..).take_while(|((own, _), _)| *own == ip);
+    world.policy.subjects.values().any(by_policy) || by_registry.any(|((_, mac), _)| mac.is_some())
 }
 
 /// Writes down how long the gateway has run. A disk that refuses is asked again soon: what is not written down, deadlines gain

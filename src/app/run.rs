@@ -152,6 +152,7 @@ async fn open(settings: &config::Settings) -> Result<(Gateway, About), RunError>
         policy_name: active.display().to_string(),
         journal_max: settings.journal.max,
         journal_segment: JOURNAL_SEGMENT,
+        hold: settings.registry.hold,
         fault: Fault::None,
     };
     Ok((start(ports, settings).await?, about))

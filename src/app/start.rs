@@ -5,7 +5,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_core::identity::{Life, Registry};
 use bulkhead_core::journal::record::{Event, GatewayRecord};
 use bulkhead_core::moment::UnixMs;
 use bulkhead_core::policy::{self, Policy, Problem};
@@ -67,6 +66,8 @@ pub struct Settings {
     pub journal_max: u64,
     /// The bytes of one journal segment.
     pub journal_segment: u64,
+    /// How long a revoked name rests before it can be registered anew.
+    pub hold: Duration,
     /// A mistake to make on purpose; the simulation's alone.
     pub fault: Fault,
 }
@@ -157,6 +158,7 @@ pub async fn start(ports: Ports, settings: Settings) -> Result<Gateway, StartErr
         tasks: ports.tasks,
         probe: ports.probe,
         fault: settings.fault,
+        hold: settings.hold,
     };
     let house = Arc::new(House::new(parts));
     if let Some(shadow) = found.shadow.and_then(|row| row.value) {
@@ -174,18 +176,19 @@ pub async fn start(ports: Ports, settings: Settings) -> Result<Gateway, StartErr
 }
 
 fn world(found: &store::Found, unfinished: &store::Reconciled, policy: Policy, probe: &Arc<dyn Probe>) -> Worlds {
-    let mut registry = Registry::default();
-    let rows = found.lives.iter().map(|(subject, row)| (subject.clone(), row.value));
-    let under_way = unfinished.apply.iter().filter_map(|change| match change {
-        store::Change::Life { subject, life, .. } => Some((subject.clone(), *life)),
-        store::Change::Mode { .. }
-        | store::Change::Policy { .. }
-        | store::Change::Shadow { .. }
-        | store::Change::ShadowEnded
-        | store::Change::Ran { .. }
-        | store::Change::Settled(_) => None,
-    });
-    registry.lives.extend(rows.chain(under_way).filter(|(_, life)| *life != Life::Active));
+    let mut registry = found.registry.clone();
+    for change in &unfinished.apply {
+        match change {
+            store::Change::Life { subject, life, at, .. } => registry.set_life(subject, *life, *at),
+            store::Change::Registry { .. }
+            | store::Change::Shadow { .. }
+            | store::Change::ShadowEnded
+            | store::Change::Mode { .. }
+            | store::Change::Policy { .. }
+            | store::Change::Ran { .. }
+            | store::Change::Settled(_) => {}
+        }
+    }
     let modes = found.modes.iter().filter_map(|(conduit, row)| row.value.map(|mode| (conduit.clone(), mode)));
     Worlds::new(Arc::new(policy), registry, modes.collect(), Arc::clone(probe))
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bulkhead_core::moment::ClockTrust;
+use bulkhead_core::policy::explain::By;
 use clap::{Args, Parser, Subcommand};
 
 use super::exit;
@@ -73,6 +74,7 @@ pub(super) enum Verb {
     /// Why something is allowed or refused
     #[command(after_help = "Examples:\n  bulkhead explain --as scada --on filler-plc --do \"write speed 900\"\n  \
         bulkhead explain --as scada --on filler-plc --do \"write speed 900\" --at 03:10 --policy plant.toml\n  \
+        bulkhead explain --as anna --by address --on filler-plc --do \"write speed 900\"\n  \
         bulkhead explain --last        the newest decision in the journal\n  \
         bulkhead explain --record 4711\n\n\
         Without --policy the last known good policy of the state folder is asked. No daemon is needed.")]
@@ -139,6 +141,9 @@ pub(super) struct Explain {
     /// For a panel: the role that opened a grant on it
     #[arg(long, value_name = "ROLE", requires = "subject")]
     pub(super) grant: Option<String>,
+    /// Of several proofs that the policy admits: the one that is shown; the strongest unless set
+    #[arg(long, value_name = "PROOF", requires = "subject")]
+    pub(super) by: Option<ShownBy>,
     /// The policy to ask; the one in force unless set
     #[arg(long, value_name = "FILE")]
     pub(super) policy: Option<PathBuf>,
@@ -148,6 +153,27 @@ pub(super) struct Explain {
     /// One record of the journal
     #[arg(long, value_name = "SEQ")]
     pub(super) record: Option<u64>,
+}
+
+/// How somebody shows who it is.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum ShownBy {
+    Address,
+    Certificate,
+    Token,
+    SessionGrant,
+}
+
+impl ShownBy {
+    /// In the words of a question.
+    pub(super) const fn proof(self) -> By {
+        match self {
+            Self::Address => By::Address,
+            Self::Certificate => By::Certificate,
+            Self::Token => By::Token,
+            Self::SessionGrant => By::SessionGrant,
+        }
+    }
 }
 
 /// What the clock is worth.

@@ -8,11 +8,11 @@ use bulkhead_core::identity::Attributes;
 use bulkhead_core::journal::record::{Event, Outcome, Seq};
 use bulkhead_core::moment::{BootMs, Moment, RanMs, UnixMs};
 use bulkhead_core::names::Role;
-use bulkhead_core::policy::explain::{Who, question};
+use bulkhead_core::policy::explain::{By, Who, question};
 use bulkhead_core::world::World;
 use serde::Serialize;
 
-use super::args::{Clock, Explain};
+use super::args::{Clock, Explain, ShownBy};
 use super::journal::{Found, each, newest, segments};
 use super::{Answer, Context, Exit, Failure, client, files, when, words};
 use crate::service::commands::{Answer as Said, Command};
@@ -111,8 +111,14 @@ fn outcomes(wanted: &[Seq], folder: &Path) -> Result<Vec<(Seq, Outcome, bool)>, 
 }
 
 /// Asks the daemon, whose world knows the time and who is revoked; none when it does not run or may not be asked.
-fn live(subject: &str, asset: &str, words: &str, context: &mut Context<'_>) -> anyhow::Result<Option<Exit>> {
-    let order = Command::ExplainLive { subject: subject.into(), asset: asset.into(), words: words.to_owned() };
+fn live(
+    subject: &str,
+    asset: &str,
+    words: &str,
+    by: Option<By>,
+    context: &mut Context<'_>,
+) -> anyhow::Result<Option<Exit>> {
+    let order = Command::ExplainLive { subject: subject.into(), asset: asset.into(), words: words.to_owned(), by };
     match client::ask_if_reachable(context, order)? {
         Some(Said::Explained(explained)) => {
             context.out.value(&explained.explanation)?;
@@ -131,9 +137,10 @@ fn asked(arguments: &Explain, context: &mut Context<'_>) -> Answer {
     let (Some(subject), Some(asset), Some(words)) = (&arguments.subject, &arguments.asset, &arguments.words) else {
         return Err(Failure::usage("who asks for what is missing", "explain --as SUBJECT --on ASSET --do WORDS").into());
     };
+    let by = arguments.by.map(ShownBy::proof);
     let plain = arguments.policy.is_none() && arguments.at.is_none() && arguments.grant.is_none();
     if plain && matches!(arguments.clock, Clock::Proven) {
-        match live(subject, asset, words, context)? {
+        match live(subject, asset, words, by, context)? {
             Some(exit) => return Ok(exit),
             None => context.out.line("(the daemon was not asked: who is revoked is not known here)")?,
         }
@@ -159,7 +166,7 @@ fn asked(arguments: &Explain, context: &mut Context<'_>) -> Answer {
     };
     let (subject, asset, grant) =
         (subject.as_str().into(), asset.as_str().into(), arguments.grant.as_deref().map(Role::from));
-    let who = Who { subject: &subject, grant: grant.as_ref() };
+    let who = Who { subject: &subject, grant: grant.as_ref(), by };
     let explained = question(&world, who, &asset, words, now)
         .map_err(|error| Failure::usage(error, format!("the names stand in {}", file.display())))?;
     context.out.value(&explained)?;

@@ -124,6 +124,7 @@ pub(super) fn subjects(context: &mut Context<'_>) -> Answer {
 fn row(line: &SubjectLine) -> Vec<String> {
     let dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let life = match line.life {
+        Life::Registered => "registered",
         Life::Active => "active",
         Life::Suspended => "SUSPENDED",
         Life::Revoked => "REVOKED",

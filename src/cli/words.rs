@@ -4,6 +4,7 @@ mod screen;
 
 use bulkhead_core::access::Verb;
 use bulkhead_core::decision::Effect;
+use bulkhead_core::identity::{Credential, Edit, Life};
 use bulkhead_core::journal::record::{
     AccessRecord, DecisionRecord, Event, GatewayRecord, Outcome, Record, SessionEvent, SessionRecord,
 };
@@ -166,6 +167,13 @@ fn gateway(record: &GatewayRecord) -> String {
         GatewayRecord::Revoked { subject, by, cut } => {
             format!("gateway: {subject} REVOKED by {by}, {cut} connections cut")
         }
+        GatewayRecord::Registry { edits, by, cut } => {
+            let what = edits.iter().take(EDITS).map(edit).collect::<Vec<_>>().join("; ");
+            let more = edits.len().saturating_sub(EDITS);
+            let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+            let cut = if *cut == 0 { String::new() } else { format!(", {cut} connections cut") };
+            format!("gateway: {what}{more} by {by}{cut}")
+        }
         GatewayRecord::Abandoned { of } => format!("gateway: #{} was never answered: the gateway stopped before", of.0),
         GatewayRecord::Disk { state, lost } => format!("gateway: journal disk {state}, {lost} records lost"),
         GatewayRecord::Alarm { what, source, asset, text } => {
@@ -173,6 +181,23 @@ fn gateway(record: &GatewayRecord) -> String {
             let on = asset.as_ref().map_or_else(String::new, |asset| format!(" on {asset}"));
             format!("ALARM {what}{from}{on}: {text}")
         }
+    }
+}
+
+/// Edits of one record that a line shows; the record has them all.
+const EDITS: usize = 4;
+
+fn edit(edit: &Edit) -> String {
+    let all = |credentials: &[Credential]| credentials.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match edit {
+        Edit::Added { subject, life, again, credentials } => {
+            let again = if *again { " anew" } else { "" };
+            let with = if credentials.is_empty() { String::new() } else { format!(" with {}", all(credentials)) };
+            format!("{subject} registered{again} ({}){with}", life.word())
+        }
+        Edit::Life { subject, life: Life::Suspended } => format!("{subject} SUSPENDED"),
+        Edit::Life { subject, life } => format!("{subject} is {}", life.word()),
+        Edit::Removed { subject, credential } => format!("{subject} lost {credential}"),
     }
 }
 

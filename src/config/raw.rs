@@ -21,6 +21,8 @@ pub(super) struct Raw {
     pub(super) journal: Option<RawJournal>,
     /// `[local]`.
     pub(super) local: Option<RawLocal>,
+    /// `[registry]`.
+    pub(super) registry: Option<RawRegistry>,
 }
 
 /// `[journal]`.
@@ -37,6 +39,14 @@ pub(super) struct RawJournal {
 pub(super) struct RawLocal {
     /// Who may give orders.
     pub(super) group: Option<Spanned<String>>,
+}
+
+/// `[registry]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRegistry {
+    /// How long a revoked name rests.
+    pub(super) hold: Option<Spanned<String>>,
 }
 
 /// Reads the file. The first mistake is the answer: what follows one in TOML is seldom worth reading.

@@ -1,6 +1,7 @@
 //! The checked settings: what the rest of the gateway sees of its configuration.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bulkhead_core::policy::Problem;
 use toml::Spanned;
@@ -14,6 +15,9 @@ const SOCKET_PATH: usize = 107;
 const JOURNAL_LEAST: u64 = 64 << 20;
 /// More than any gateway's disk: a slip of the finger.
 const JOURNAL_MOST: u64 = 1 << 40;
+
+/// Days that a name may rest: ten years.
+const HOLD_MOST: u64 = 3_650;
 
 /// What the log tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +64,13 @@ pub struct LocalSettings {
     pub group: Option<String>,
 }
 
+/// `[registry]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// How long a revoked name rests before it can be registered anew.
+    pub hold: Duration,
+}
+
 /// The whole configuration, checked. All paths are absolute if that of the file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -77,6 +88,8 @@ pub struct Settings {
     pub journal: JournalSettings,
     /// `[local]`.
     pub local: LocalSettings,
+    /// `[registry]`.
+    pub registry: RegistrySettings,
 }
 
 impl Settings {
@@ -136,6 +149,8 @@ pub(super) fn check(raw: Raw, text: &str, file: &Path) -> Result<Settings, Probl
     let (journal, journal_reference) = (raw.journal.unwrap_or_default(), reference.journal.unwrap_or_default());
     let (local, local_reference) = (raw.local.unwrap_or_default(), reference.local.unwrap_or_default());
 
+    let (registry, registry_reference) = (raw.registry.unwrap_or_default(), reference.registry.unwrap_or_default());
+
     let policy = match raw.policy {
         Some(policy) => Some(either(Some(policy), None).path("policy", folder)?),
         None => None,
@@ -148,6 +163,7 @@ pub(super) fn check(raw: Raw, text: &str, file: &Path) -> Result<Settings, Probl
         log: either(raw.log, reference.log).level()?,
         journal: JournalSettings { max: either(journal.max, journal_reference.max).size()? },
         local: LocalSettings { group: either(local.group, local_reference.group).group()? },
+        registry: RegistrySettings { hold: either(registry.hold, registry_reference.hold).days()? },
     })
 }
 
@@ -207,6 +223,16 @@ impl Value<'_> {
             ));
         }
         Ok(bytes)
+    }
+
+    fn days(&self) -> Result<Duration, Problem> {
+        let number =
+            self.text.strip_suffix('d').map(str::trim_end).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+        let days = number.and_then(|digits| digits.parse::<u64>().ok()).filter(|days| *days <= HOLD_MOST);
+        days.map(|days| Duration::from_hours(days * 24)).ok_or_else(|| {
+            let help = format!("from \"0 d\" to \"{HOLD_MOST} d\"");
+            self.wrong("registry.hold", format!("`{}` is no number of days", self.text), &help)
+        })
     }
 
     fn group(&self) -> Result<Option<String>, Problem> {

@@ -20,7 +20,7 @@ fn the_reference_is_the_default_of_every_key() {
 #[test]
 fn the_reference_names_every_key_that_the_reader_knows() {
     let known = toml::from_str::<raw::Raw>("zz = 1").unwrap_err().to_string();
-    for key in known.split('`').skip(3).step_by(2).chain(["max", "group"]) {
+    for key in known.split('`').skip(3).step_by(2).chain(["max", "group", "hold"]) {
         let written = |line: &str| line.trim_start_matches(['#', ' ']).starts_with(&format!("{key} ="));
         let table = |line: &str| line == format!("[{key}]");
         assert!(REFERENCE.lines().any(|line| written(line) || table(line)), "`{key}` is not in the reference");
@@ -51,6 +51,7 @@ fn every_mistyped_key_is_named_with_its_place_and_the_one_that_was_meant() {
         ("[journal]\nmaxx = \"1 GiB\"", "2:1: there is no key `maxx` [key-unknown]; did you mean `max`?"),
         ("[locla]", "1:2: there is no key `locla` [key-unknown]; did you mean `local`?"),
         ("[local]\ngruop = \"x\"", "2:1: there is no key `gruop` [key-unknown]; did you mean `group`?"),
+        ("[registry]\nhod = \"1 d\"", "2:1: there is no key `hod` [key-unknown]; did you mean `hold`?"),
         ("[local]\nusers = []", "2:1: there is no key `users` [key-unknown]; known here: `group`"),
     ];
     for (text, says) in table {

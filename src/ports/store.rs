@@ -4,10 +4,11 @@
 //! finds is compared with the journal by [`reconcile()`].
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bulkhead_core::digest::Sha256;
-use bulkhead_core::identity::Life;
+use bulkhead_core::identity::{Life, Mac, Registry};
 use bulkhead_core::journal::record::Seq;
 use bulkhead_core::moment::{Moment, RanMs, UnixMs};
 use bulkhead_core::names::{ConduitId, SubjectId};
@@ -44,6 +45,15 @@ pub enum Change {
         life: Life,
         /// The order's record.
         seq: Seq,
+        /// When.
+        at: Moment,
+    },
+    /// What an order of the registry leaves: every row of the subjects that it touched.
+    Registry {
+        /// Each subject that was touched, whole.
+        subjects: Vec<SubjectRows>,
+        /// Keys that show nobody any more, for ever.
+        spent: Vec<Sha256>,
         /// When.
         at: Moment,
     },
@@ -90,6 +100,21 @@ pub enum Change {
     /// Every order up to this record has its row, or was told that it failed: the next start looks at later ones only. Never
     /// goes back.
     Settled(Seq),
+}
+
+/// All that the registry knows of one subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectRows {
+    /// Its name.
+    pub subject: SubjectId,
+    /// Its life.
+    pub life: Life,
+    /// Its keys.
+    pub keys: Vec<Sha256>,
+    /// Its addresses.
+    pub addresses: Vec<(IpAddr, Option<Mac>)>,
+    /// The order's record.
+    pub seq: Seq,
 }
 
 /// Why a change was not kept. It did not happen.
@@ -187,6 +212,8 @@ pub struct Found {
     pub settled: Seq,
     /// Lives that were ever changed.
     pub lives: BTreeMap<SubjectId, Row<Life>>,
+    /// The same lives, and every credential.
+    pub registry: Registry,
     /// Overrides of modes; `None` for one that has ended.
     pub modes: BTreeMap<ConduitId, Row<Option<Mode>>>,
     /// The policy that was last activated.

@@ -7,6 +7,7 @@ pub mod gate;
 pub mod orders;
 mod reach;
 mod records;
+pub mod registry;
 mod repeats;
 pub mod sessions;
 pub mod shadow;
@@ -19,6 +20,7 @@ pub mod world;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use gate::Gate;
 use orders::Orders;
@@ -75,6 +77,7 @@ pub(crate) struct Parts {
     pub(crate) tasks: Tasks,
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) fault: Fault,
+    pub(crate) hold: Duration,
 }
 
 impl House {
@@ -94,7 +97,7 @@ impl House {
         });
         let sessions = Arc::new(Sessions::new(Arc::clone(&shared)));
         Self {
-            orders: Orders::new(Arc::clone(&shared), Arc::clone(&sessions), parts.store),
+            orders: Orders::new(Arc::clone(&shared), Arc::clone(&sessions), parts.store, parts.hold),
             gate: Gate::new(Arc::clone(&shared)),
             world,
             sessions,

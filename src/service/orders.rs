@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bulkhead_core::digest::Sha256;
-use bulkhead_core::identity::Life;
+use bulkhead_core::identity::{Edit, Life, RegistryError};
 use bulkhead_core::journal::record::{Event, GatewayRecord, Seq};
 use bulkhead_core::moment::RanMs;
 use bulkhead_core::names::{ConduitId, SubjectId};
 use bulkhead_core::policy::model::Mode;
 use bulkhead_core::policy::{self, Finding, Problem};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::sleep;
 
 use super::sessions::Sessions;
@@ -30,11 +30,14 @@ const RETRY: Duration = Duration::from_millis(500);
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
     /// No such subject.
-    #[error("there is no subject `{0}` in the policy")]
+    #[error("there is no subject `{0}`, neither in the policy nor in the registry")]
     NoSubject(SubjectId),
     /// No such conduit.
     #[error("there is no conduit `{0}` in the policy")]
     NoConduit(ConduitId),
+    /// The registry does not take it.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
     /// The policy does not load; the running one stays.
     #[error("the policy was refused: {} problem(s)", .0.len())]
     Policy(Vec<Problem>),
@@ -82,23 +85,29 @@ pub struct Activated {
 /// The one way to change the world.
 #[derive(Debug)]
 pub struct Orders {
-    shared: Arc<Shared>,
-    sessions: Arc<Sessions>,
-    store: Store,
-    one: Mutex<()>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) store: Store,
+    pub(super) one: Mutex<()>,
+    /// How long a revoked name rests before it can be registered anew.
+    pub(super) hold: Duration,
+    /// Rung when names or keys were taken back: the CA's list follows.
+    pub(super) taken_back: Notify,
     /// Orders up to this record have their row, or were told that they failed.
-    settled: AtomicU64,
+    pub(super) settled: AtomicU64,
     /// A revocation of this life is in force and not durable: the mark stays where it is until the next start has looked.
-    unsettled: AtomicBool,
+    pub(super) unsettled: AtomicBool,
 }
 
 impl Orders {
-    pub(crate) fn new(shared: Arc<Shared>, sessions: Arc<Sessions>, store: Store) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, sessions: Arc<Sessions>, store: Store, hold: Duration) -> Self {
         Self {
             shared,
             sessions,
             store,
             one: Mutex::new(()),
+            hold,
+            taken_back: Notify::new(),
             settled: AtomicU64::new(0),
             unsettled: AtomicBool::new(false),
         }
@@ -110,32 +119,64 @@ impl Orders {
     /// # Errors
     /// `NoSubject`; `NotDurable` when the sessions are cut and the disk did not take it.
     pub async fn revoke(&self, subject: &SubjectId, by: &str) -> Result<Cut, OrderError> {
-        let known = self.shared.worlds.current().policy.subjects.contains_key(subject);
-        let before = self.shared.worlds.current().registry.life(subject);
-        if !known && before == Life::Active {
-            return Err(OrderError::NoSubject(subject.clone()));
-        }
-        let mut cut = self.cut(subject);
+        self.bar(subject, Life::Revoked, by).await
+    }
+
+    /// As [`Self::revoke`], but not for good: its connections are cut and let in no more until it is resumed.
+    ///
+    /// # Errors
+    /// As `revoke`; `Registry` when it is revoked already.
+    pub async fn suspend(&self, subject: &SubjectId, by: &str) -> Result<Cut, OrderError> {
+        self.bar(subject, Life::Suspended, by).await
+    }
+
+    async fn bar(&self, subject: &SubjectId, life: Life, by: &str) -> Result<Cut, OrderError> {
+        let before = {
+            let world = self.shared.worlds.current();
+            if !world.policy.subjects.contains_key(subject) && !world.registry.lives.contains_key(subject) {
+                return Err(OrderError::NoSubject(subject.clone()));
+            }
+            let edit = Edit::Life { subject: subject.clone(), life };
+            world.registry.check(&edit, self.hold, self.shared.time.now())?;
+            world.registry.life(subject)
+        };
+        let mut cut = self.cut(subject, life);
         let _order = self.one.lock().await;
         if self.shared.fault == Fault::RevokeNotDurable {
             return Ok(Cut { sessions: cut, seq: Seq(0), again: false });
         }
-        let record = GatewayRecord::Revoked { subject: subject.clone(), by: by.to_owned(), cut };
+        let (record, what) = match life {
+            Life::Suspended | Life::Registered | Life::Active => {
+                let edits = vec![Edit::Life { subject: subject.clone(), life }];
+                (GatewayRecord::Registry { edits, by: by.to_owned(), cut }, "the suspension")
+            }
+            Life::Revoked => {
+                (GatewayRecord::Revoked { subject: subject.clone(), by: by.to_owned(), cut }, "the revocation")
+            }
+        };
         let not_durable = |why| {
             // Its record may be on the disk all the same: the next start has to look at it, whatever is ordered after it.
             self.unsettled.store(true, Ordering::Relaxed);
-            OrderError::NotDurable { what: "the revocation", why }
+            OrderError::NotDurable { what, why }
         };
+        // What came meanwhile counts: a suspension that waited behind a revocation changes nothing any more.
+        if self.shared.worlds.current().registry.life(subject) != life {
+            return Err(RegistryError::Revoked(subject.clone()).into());
+        }
         let seq = self.record(record).await.map_err(not_durable)?;
-        let row = Change::Life { subject: subject.clone(), life: Life::Revoked, seq, at: self.shared.time.now() };
+        let row = Change::Life { subject: subject.clone(), life, seq, at: self.shared.time.now() };
         self.store.commit(row).await.map_err(|error| not_durable(error.to_string()))?;
         self.settled.fetch_max(seq.0, Ordering::Relaxed);
-        cut += self.cut(subject);
-        Ok(Cut { sessions: cut, seq, again: before == Life::Revoked })
+        cut += self.cut(subject, life);
+        self.taken_back.notify_one();
+        Ok(Cut { sessions: cut, seq, again: before == life })
     }
 
-    fn cut(&self, subject: &SubjectId) -> u32 {
-        self.shared.worlds.set_life(subject, Life::Revoked);
+    fn cut(&self, subject: &SubjectId, life: Life) -> u32 {
+        let now = self.shared.time.now();
+        self.shared.worlds.set_registry(|registry| {
+            registry.apply(&Edit::Life { subject: subject.clone(), life }, now);
+        });
         if self.shared.fault == Fault::RevokeLeavesSessions {
             return 0;
         }
@@ -296,7 +337,7 @@ impl Orders {
         ran.is_ok() && settled.is_ok()
     }
 
-    async fn record(&self, record: GatewayRecord) -> Result<Seq, String> {
+    pub(super) async fn record(&self, record: GatewayRecord) -> Result<Seq, String> {
         let now = self.shared.time.now();
         self.shared.journal.keep(now, Event::Gateway(record), DURABLE).await.map_err(|trouble| trouble.to_string())
     }

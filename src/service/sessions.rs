@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bulkhead_core::decision::Reason;
-use bulkhead_core::identity::{Evidence, Life, Proof};
+use bulkhead_core::identity::{Evidence, Proof};
 use bulkhead_core::journal::record::{SessionEvent, SessionRecord};
 use bulkhead_core::moment::Moment;
 use bulkhead_core::names::SubjectId;
@@ -188,7 +188,8 @@ impl Sessions {
     /// Lets a peer in with what it has shown.
     ///
     /// # Errors
-    /// `Busy` at a cap of the listener or of the source; `Revoked` when its subject may not act any more.
+    /// `Busy` at a cap of the listener or of the source; `Revoked` when its subject may not act any more (one that is registered
+    /// and not active yet comes in, and is refused each request).
     pub fn open(&self, peer: SocketAddr, evidence: Evidence) -> Result<Arc<Session>, Denial> {
         let now = self.shared.time.now();
         let standing = self.shared.worlds.derive(&evidence, now);
@@ -208,7 +209,7 @@ impl Sessions {
         });
         // The world is looked at again once the session can be found: a revocation that came between is not missed.
         let refused = self.enter(&session).or_else(|| {
-            let gone = subject.is_some_and(|id| self.shared.worlds.current().registry.life(&id) != Life::Active);
+            let gone = subject.is_some_and(|id| self.shared.worlds.current().registry.life(&id).is_barred());
             gone.then_some(Reason::Revoked)
         });
         let Some(reason) = refused else {

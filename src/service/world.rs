@@ -131,15 +131,14 @@ impl Worlds {
         });
     }
 
+    /// Changes the registry.
+    pub fn set_registry(&self, alter: impl FnOnce(&mut Registry)) {
+        self.change(|live| alter(Arc::make_mut(&mut Arc::make_mut(&mut live.world).registry)));
+    }
+
     /// Sets a subject's life.
-    pub fn set_life(&self, subject: &SubjectId, life: Life) {
-        self.change(|live| {
-            let lives = &mut Arc::make_mut(&mut Arc::make_mut(&mut live.world).registry).lives;
-            match life {
-                Life::Active => drop(lives.remove(subject)),
-                Life::Suspended | Life::Revoked => drop(lives.insert(subject.clone(), life)),
-            }
-        });
+    pub fn set_life(&self, subject: &SubjectId, life: Life, at: Moment) {
+        self.set_registry(|registry| registry.set_life(subject, life, at));
     }
 
     /// Overrides a conduit's mode, or ends the override.

@@ -122,6 +122,7 @@ pub(crate) fn start(plant: &Plant, net: Net) {
         policy_name: "plant.toml".to_owned(),
         journal_max: JOURNAL_MAX,
         journal_segment: JOURNAL_SEGMENT,
+        hold: std::time::Duration::from_hours(24 * 365),
         fault: match plant.planted {
             Planted::Product(fault) => fault,
             Planted::Nothing

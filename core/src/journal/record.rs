@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::Verb;
 use crate::decision::{Effect, Reason};
 use crate::digest::Sha256;
-use crate::identity::{Assurance, Mac};
+use crate::identity::{Assurance, Edit, Mac};
 use crate::moment::Moment;
 use crate::names::{AssetId, ConduitId, Role, RuleId, SubjectId, ZoneId};
 use crate::policy::model::Mode;
@@ -316,6 +316,16 @@ pub enum GatewayRecord {
         /// Who ordered it.
         by: String,
         /// How many sessions were cut.
+        cut: u32,
+    },
+    /// The registry was changed: names, lives, credentials. A long import is several records, and one commit of their rows.
+    Registry {
+        /// What was changed, in order.
+        edits: Vec<Edit>,
+        /// Who ordered it.
+        by: String,
+        /// How many sessions were cut.
+        #[serde(default)]
         cut: u32,
     },
     /// A request whose record is here and whose row is missing: it was never answered.

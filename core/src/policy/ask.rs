@@ -36,6 +36,16 @@ enum Written {
 /// Why a question cannot be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
+    /// The policy does not let the subject show itself so.
+    #[error("`{subject}` cannot show itself by {by}: the policy lets it show itself by {admitted}")]
+    Proof {
+        /// Who.
+        subject: String,
+        /// By what.
+        by: &'static str,
+        /// What the policy admits.
+        admitted: String,
+    },
     /// There is no such asset.
     #[error("there is no asset named `{name}`{help}")]
     Asset {

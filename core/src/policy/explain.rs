@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use super::ask::{Ask, AskError, hint};
@@ -57,6 +57,9 @@ pub struct Explanation {
     pub roles: Vec<Role>,
     /// What the evidence is worth.
     pub assurance: Assurance,
+    /// The proof that a question assumes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown_by: Option<By>,
     /// Where it comes from: a zone, `remote:NAME`, or nothing that the policy knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
@@ -110,6 +113,43 @@ pub struct Who<'a> {
     pub subject: &'a SubjectId,
     /// The role that opened a grant on the panel; without it none is open.
     pub grant: Option<&'a Role>,
+    /// The proof that it shows, of those that the policy lets it show; the strongest unless set.
+    pub by: Option<By>,
+}
+
+/// A way of showing who somebody is, for a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// By where it comes from.
+    Address,
+    /// By a certificate with its role.
+    Certificate,
+    /// By a token with its role.
+    Token,
+    /// By the panel where it stands.
+    SessionGrant,
+}
+
+impl By {
+    const fn of(proof: &SubjectProof) -> Self {
+        match proof {
+            SubjectProof::Certificate => Self::Certificate,
+            SubjectProof::Token => Self::Token,
+            SubjectProof::Address { .. } => Self::Address,
+            SubjectProof::SessionGrant { .. } => Self::SessionGrant,
+        }
+    }
+
+    /// Its word in the policy.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Certificate => "certificate",
+            Self::Token => "token",
+            Self::SessionGrant => "session-grant",
+        }
+    }
 }
 
 /// Explains a question in the words of the policy, such as `write speed 900`.
@@ -126,29 +166,55 @@ pub fn question(
         return Err(AskError::Asset { name: asset.to_string(), help });
     };
     let ask = Ask::parse(id, asset, words)?;
-    let (world, evidence) = showing(world, who, asset, now)?;
-    Ok(explain(&world, &evidence, &ask.accesses(), now))
+    let (world, evidence, assumed) = showing(world, who, asset, now)?;
+    let mut explained = explain(&world, &evidence, &ask.accesses(), now);
+    explained.shown_by = Some(assumed.by);
+    explained.notes.extend(assumed.note);
+    Ok(explained)
 }
 
-/// A world and the evidence in which a subject shows the proof that the policy asks of it.
-fn showing(world: &World, who: Who<'_>, asset: &Asset, now: Moment) -> Result<(World, Evidence), AskError> {
+/// What a question takes for granted.
+struct Assumed {
+    by: By,
+    note: Option<String>,
+}
+
+/// A world and the evidence in which a subject shows one of the proofs that the policy admits of it.
+fn showing(world: &World, who: Who<'_>, asset: &Asset, now: Moment) -> Result<(World, Evidence, Assumed), AskError> {
     let policy = &world.policy;
     let Some((id, entry)) = policy.subjects.get_key_value(who.subject) else {
         let help = hint(who.subject.as_str(), policy.subjects.keys().map(SubjectId::as_str));
         return Err(AskError::Subject { name: who.subject.to_string(), help });
     };
+    let chosen = match who.by {
+        Some(by) => entry.proofs.iter().find(|proof| By::of(proof) == by),
+        None => entry.strongest(),
+    };
+    let Some(proof) = chosen else {
+        let by = who.by.map_or("", By::word);
+        return Err(AskError::Proof { subject: id.to_string(), by, admitted: entry.proof_words() });
+    };
     let remote = entry.zone.as_str().strip_prefix("remote:").map(Into::into);
     let nowhere = std::net::SocketAddr::from(([0, 0, 0, 0], 0));
     let here = |listen: &&Listen| policy.zone_of(listen.at.ip()) == Some(&entry.zone);
     // Of the listeners in its zone, the one where its proof can be shown: a certificate needs TLS, nothing else has it.
-    let fits = |listen: &&Listen| listen.tls == (entry.proof == SubjectProof::Certificate);
+    let fits = |listen: &&Listen| listen.tls == (*proof == SubjectProof::Certificate);
     let all = || asset.listen.iter();
     let chosen = all().filter(here).find(fits).or_else(|| all().find(here)).or_else(|| all().next());
     let listener = chosen.map_or(nowhere, |listen| listen.at);
     let mut world = world.clone();
     let mut source = std::net::IpAddr::from([0, 0, 0, 0]);
     let mut proofs = Vec::new();
-    match &entry.proof {
+    let others: Vec<&str> = entry.proofs.iter().filter(|other| *other != proof).map(SubjectProof::word).collect();
+    let mut note = (!others.is_empty()).then(|| {
+        format!(
+            "taken to be shown by {} (assurance {}); for another answer: --by {}",
+            proof.word(),
+            proof.assurance().0,
+            others.join(", --by ")
+        )
+    });
+    match proof {
         SubjectProof::Certificate => {
             let spki = Sha256::of(b"the key of an explanation");
             let mut registry = (*world.registry).clone();
@@ -164,8 +230,14 @@ fn showing(world: &World, who: Who<'_>, asset: &Asset, now: Moment) -> Result<(W
             expires: None,
         }),
         SubjectProof::Address { address, mac } => {
-            source = *address;
-            proofs.push(Proof::Address { ip: *address, mac: *mac });
+            let own = address.map(|address| (address, *mac));
+            match own.or_else(|| world.registry.addresses_of(id).next()) {
+                Some((ip, mac)) => {
+                    source = ip;
+                    proofs.push(Proof::Address { ip, mac });
+                }
+                None => note = Some("it has no address yet: bulkhead device add NAME --address IP".to_owned()),
+            }
         }
         SubjectProof::SessionGrant { address, mac, grant } => {
             source = *address;
@@ -178,7 +250,8 @@ fn showing(world: &World, who: Who<'_>, asset: &Asset, now: Moment) -> Result<(W
             }
         }
     }
-    Ok((world, Evidence { listener, source, remote, approvals: Vec::new(), proofs }))
+    let assumed = Assumed { by: By::of(proof), note };
+    Ok((world, Evidence { listener, source, remote, approvals: Vec::new(), proofs }, assumed))
 }
 
 /// Explains what is decided about the accesses of a frame.
@@ -192,7 +265,7 @@ pub fn explain(world: &World, evidence: &Evidence, accesses: &[Access<'_>], now:
     let naming = name(world, evidence, now);
     let named = match &naming {
         Naming::Named(named) => Some(&**named),
-        Naming::Revoked(_) | Naming::Nobody => None,
+        Naming::Barred(..) | Naming::Nobody => None,
     };
     let asked = match found {
         Some((id, asset)) => {
@@ -216,6 +289,7 @@ pub fn explain(world: &World, evidence: &Evidence, accesses: &[Access<'_>], now:
         roles: standing.subject.iter().flat_map(|subject| subject.roles.iter().cloned()).collect(),
         subject: standing.subject.map(|subject| subject.id),
         assurance: standing.assurance,
+        shown_by: None,
         from: origin.remote.map(|name| format!("remote:{name}")).or_else(|| origin.zone.map(ToString::to_string)),
         conduits: conduits.iter().map(|(id, _)| (*id).clone()).collect(),
         asset: found.map(|(id, _)| id.clone()),
@@ -240,9 +314,10 @@ fn notes(world: &World, evidence: &Evidence, naming: &Naming, listens: bool, no_
             let mac = mac.map_or_else(|| "no known MAC".to_owned(), |mac| format!("MAC {mac}"));
             notes.push(format!("nothing shown from {} ({mac}) names a subject of this zone", evidence.source));
         }
-        Naming::Revoked(named) => {
+        Naming::Barred(named, _) => {
             let life = named.as_ref().map(|named| world.registry.life(&named.subject.id));
             notes.push(match life {
+                Some(Life::Registered) => "the subject is registered and not active yet: nothing is allowed".to_owned(),
                 Some(Life::Suspended) => "the subject is suspended: nothing is allowed until it is resumed".to_owned(),
                 Some(Life::Revoked | Life::Active) | None => "the subject is revoked: nothing is allowed".to_owned(),
             });

@@ -37,3 +37,4 @@ pub const TLS_PORT: u16 = 802;
 pub use load::{Checked, MAX_BYTES, check, load};
 pub use model::Policy;
 pub use problem::{Finding, Loaded, Problem, Severity};
+pub(crate) use tree::is_name;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::problem::Place;
 use crate::access::Bank;
 use crate::digest::Sha256;
-use crate::identity::{Attributes, Mac};
+use crate::identity::{Assurance, Attributes, Mac};
 use crate::names::{
     AssetId, ConduitId, PointName, ProfileName, RemoteName, Role, RuleId, ShiftName, SubjectId, ZoneId,
 };
@@ -326,8 +326,8 @@ pub enum SubjectProof {
     Token,
     /// `proof = "address"`.
     Address {
-        /// The address.
-        address: IpAddr,
+        /// The address; none where the registry alone knows it. Addresses of the registry count besides it.
+        address: Option<IpAddr>,
         /// The hardware address, where it must match.
         mac: Option<Mac>,
     },
@@ -340,6 +340,27 @@ pub enum SubjectProof {
         /// Who may open it and for how long.
         grant: GrantTerms,
     },
+}
+
+impl SubjectProof {
+    /// Its word: `certificate`, `token`, `address`, `session-grant`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Token => "token",
+            Self::Address { .. } => "address",
+            Self::SessionGrant { .. } => "session-grant",
+        }
+    }
+
+    /// What it is worth at best.
+    pub const fn assurance(&self) -> Assurance {
+        match self {
+            Self::Certificate => Assurance::KEY,
+            Self::Token | Self::SessionGrant { .. } => Assurance::PERSON,
+            Self::Address { .. } => Assurance::ADDRESS,
+        }
+    }
 }
 
 /// `grant = { opened_by, minutes, overlap }`.
@@ -371,8 +392,8 @@ pub enum Priority {
 pub struct SubjectEntry {
     /// Its zone.
     pub zone: ZoneId,
-    /// How it shows who it is.
-    pub proof: SubjectProof,
+    /// The ways in which it may show who it is, each once, in the order of the file. A panel has its one way alone.
+    pub proofs: Vec<SubjectProof>,
     /// Its role; a panel has none of its own.
     pub role: Option<Role>,
     /// Whose turn it is on a shared link.
@@ -381,6 +402,50 @@ pub struct SubjectEntry {
     pub attributes: Attributes,
     /// Where it stands in the file.
     pub place: Place,
+}
+
+impl SubjectEntry {
+    /// Whether a certificate may show it.
+    pub fn admits_certificate(&self) -> bool {
+        self.proofs.iter().any(|proof| matches!(proof, SubjectProof::Certificate))
+    }
+
+    /// Whether an address may show it by itself: the registry's addresses of it count only then.
+    pub fn admits_address(&self) -> bool {
+        self.proofs.iter().any(|proof| matches!(proof, SubjectProof::Address { .. }))
+    }
+
+    /// The terms on which a panel is opened, if it is one.
+    pub fn panel(&self) -> Option<&GrantTerms> {
+        self.proofs.iter().find_map(|proof| match proof {
+            SubjectProof::SessionGrant { grant, .. } => Some(grant),
+            SubjectProof::Certificate | SubjectProof::Token | SubjectProof::Address { .. } => None,
+        })
+    }
+
+    /// The address that the policy gives it, with the hardware address that must match.
+    pub fn bound(&self) -> Option<(IpAddr, Option<Mac>)> {
+        self.proofs.iter().find_map(|proof| match proof {
+            SubjectProof::Address { address, mac } => address.map(|address| (address, *mac)),
+            SubjectProof::SessionGrant { address, mac, .. } => Some((*address, *mac)),
+            SubjectProof::Certificate | SubjectProof::Token => None,
+        })
+    }
+
+    /// The weakest way that it may show itself by.
+    pub fn weakest(&self) -> Option<&SubjectProof> {
+        self.proofs.iter().min_by_key(|proof| proof.assurance())
+    }
+
+    /// The strongest way that it may show itself by.
+    pub fn strongest(&self) -> Option<&SubjectProof> {
+        self.proofs.iter().rev().max_by_key(|proof| proof.assurance())
+    }
+
+    /// Its ways in words: `certificate or address`.
+    pub fn proof_words(&self) -> String {
+        self.proofs.iter().map(SubjectProof::word).collect::<Vec<_>>().join(" or ")
+    }
 }
 
 /// Where a conduit starts.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{Policy, SubjectEntry, SubjectProof};
+use super::model::{Policy, SubjectEntry};
+use crate::decision::Reason;
 use crate::identity::{Assurance, Attributes, Evidence, Grant, Life, Mac, Proof, Subject};
 use crate::moment::{BootMs, ClockTrust, Moment, UnixMs};
 use crate::names::{RemoteName, Role, SubjectId, ZoneId};
@@ -34,8 +35,9 @@ impl<'a> Origin<'a> {
 pub(crate) enum Naming {
     /// Nobody that the policy knows here.
     Nobody,
-    /// Somebody who may not act. The subject is `None` where the policy does not know the name here.
-    Revoked(Option<Box<Named>>),
+    /// Somebody who may not act: revoked, suspended, or registered and not active yet. The subject is `None` where the policy
+    /// does not know the name here.
+    Barred(Option<Box<Named>>, Reason),
     /// Somebody.
     Named(Box<Named>),
 }
@@ -81,14 +83,24 @@ pub(crate) fn name(world: &World, evidence: &Evidence, now: Moment) -> Naming {
         .filter_map(|shown| Some((shown, here(shown)?)))
         .reduce(|best, next| if rank(next.0) > rank(best.0) { next } else { best });
     let Some((best, entry)) = best else {
-        let revoked = shown.iter().any(|shown| world.registry.life(shown.id) != Life::Active);
-        return if revoked { Naming::Revoked(None) } else { Naming::Nobody };
+        let barred = shown.iter().any(|shown| world.registry.life(shown.id).is_barred()) || is_spent(world, evidence);
+        return if barred { Naming::Barred(None, Reason::Revoked) } else { Naming::Nobody };
     };
     let named = Box::new(named(world, evidence, best, entry));
     match world.registry.life(best.id) {
         Life::Active => Naming::Named(named),
-        Life::Suspended | Life::Revoked => Naming::Revoked(Some(named)),
+        // Known, and nobody yet: what it asks for is refused as a stranger's is.
+        Life::Registered => Naming::Barred(Some(named), Reason::NoSubject),
+        Life::Suspended | Life::Revoked => Naming::Barred(Some(named), Reason::Revoked),
     }
+}
+
+/// A key that was revoked or replaced for good.
+fn is_spent(world: &World, evidence: &Evidence) -> bool {
+    evidence.proofs.iter().any(|proof| match proof {
+        Proof::Certificate { spki, .. } => world.registry.spent.contains(spki),
+        Proof::Address { .. } | Proof::Token { .. } | Proof::SessionGrant { .. } => false,
+    })
 }
 
 fn rank(shown: &Shown<'_>) -> (bool, Assurance) {
@@ -97,13 +109,7 @@ fn rank(shown: &Shown<'_>) -> (bool, Assurance) {
 
 fn named(world: &World, evidence: &Evidence, shown: &Shown<'_>, entry: &SubjectEntry) -> Named {
     // A panel shows nothing but its address, with or without a grant; any other proof of it says its own roles.
-    let panel = match &entry.proof {
-        SubjectProof::SessionGrant { grant, .. } if shown.at_panel => Some(&grant.opened_by),
-        SubjectProof::SessionGrant { .. }
-        | SubjectProof::Certificate
-        | SubjectProof::Token
-        | SubjectProof::Address { .. } => None,
-    };
+    let panel = entry.panel().filter(|_| shown.at_panel).map(|terms| &terms.opened_by);
     let mut roles = match shown.grant {
         Some(grant) => BTreeSet::from([grant.by.clone()]),
         None => entry.role.iter().filter(|role| carries(shown, role)).cloned().collect(),
@@ -152,6 +158,8 @@ fn show<'a>(world: &'a World, evidence: &'a Evidence, proof: &'a Proof, now: Mom
             .registry
             .keys
             .get(spki)
+            // A name that the policy lets show itself by other ways alone has no use for its key.
+            .filter(|id| world.policy.subjects.get(*id).is_none_or(SubjectEntry::admits_certificate))
             .map(|id| Shown {
                 id,
                 assurance: Assurance::KEY,
@@ -180,28 +188,25 @@ fn show<'a>(world: &'a World, evidence: &'a Evidence, proof: &'a Proof, now: Mom
     }
 }
 
-/// The subjects whose address (and hardware address, where the policy names one) this is; true for a panel, which is not
-/// logged in by its address alone.
+/// The subjects whose address (and hardware address, where one is named) this is; true for a panel, which is not logged in by
+/// its address alone. The policy's own addresses come before those of the registry, which count only where the policy lets an
+/// address show the name.
 fn at_address(world: &World, ip: std::net::IpAddr, mac: Option<Mac>) -> impl Iterator<Item = (&SubjectId, bool)> {
     let ip = ip.to_canonical();
-    world.policy.subjects.iter().filter_map(move |(id, entry)| {
-        let (address, wanted, panel) = match &entry.proof {
-            SubjectProof::Address { address, mac } => (address, mac, false),
-            SubjectProof::SessionGrant { address, mac, .. } => (address, mac, true),
-            SubjectProof::Certificate | SubjectProof::Token => return None,
-        };
-        let same = address.to_canonical() == ip && (wanted.is_none() || *wanted == mac);
-        same.then_some((id, panel))
-    })
+    let of_policy = world.policy.subjects.iter().filter_map(move |(id, entry)| {
+        let (address, wanted) = entry.bound()?;
+        let same = address.to_canonical() == ip && (wanted.is_none() || wanted == mac);
+        same.then_some((id, entry.panel().is_some()))
+    });
+    let admits = |id: &&SubjectId| world.policy.subjects.get(*id).is_none_or(SubjectEntry::admits_address);
+    of_policy.chain(world.registry.at(ip, mac).filter(admits).map(|id| (id, false)))
 }
 
 /// A grant counts only at the address of its panel. One that is over, or opened by a role that may not, leaves the panel's
 /// address to speak.
 fn at_its_panel<'a>(world: &World, evidence: &Evidence, grant: &'a Grant, now: Moment) -> Option<Shown<'a>> {
     let entry = world.policy.subjects.get(&grant.subject)?;
-    let SubjectProof::SessionGrant { grant: terms, .. } = &entry.proof else {
-        return None;
-    };
+    let terms = entry.panel()?;
     let over = now.wall >= grant.ends || grant.ends_ran.is_some_and(|end| now.ran >= end);
     let there = evidence.proofs.iter().any(|proof| match proof {
         Proof::Address { ip, mac } => at_address(world, *ip, *mac).any(|(id, _)| *id == grant.subject),

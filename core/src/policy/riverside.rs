@@ -1,6 +1,5 @@
 //! The plant of the tests: one bottling line with a SCADA station, an old panel, two drives on a bus and a vendor.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -56,7 +55,7 @@ pub(crate) fn load(text: &str) -> Policy {
 /// A world of that policy in which `scada` has a key.
 pub(crate) fn world(policy: Policy) -> World {
     let keys = policy.subjects.keys().map(|id| (key_of(id.as_str()), id.clone())).collect();
-    let registry = Registry { lives: BTreeMap::new(), keys };
+    let registry = Registry { keys, ..Registry::default() };
     World { generation: 1, policy: Arc::new(policy), registry: Arc::new(registry), facts: Attributes::default() }
 }
 

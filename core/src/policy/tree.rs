@@ -14,7 +14,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::report::Report;
 use super::suggest;
-pub(super) use names::{check_name, is_name};
+pub(super) use names::check_name;
+pub(crate) use names::is_name;
 
 type Value<'a> = Spanned<DeValue<'a>>;
 
@@ -234,6 +235,40 @@ impl<'a> Section<'a> {
             out.error("word", &self.path, text.at, format!("`{key}` cannot be `{}`", text.value), help);
         }
         found
+    }
+
+    /// One of a few words, or a list of them; none where one of them is wrong.
+    pub(super) fn one_or_more<T: Copy + PartialEq>(
+        &mut self,
+        key: &'static str,
+        words: &[(&'static str, T)],
+        out: &mut Report<'_>,
+    ) -> Vec<T> {
+        if !self.table.get(key).is_some_and(|value| value.get_ref().is_array()) {
+            return self.word(key, words, out).into_iter().collect();
+        }
+        let at = self.at_key(key);
+        let texts = self.texts(key, out).unwrap_or_default();
+        if texts.is_empty() {
+            let help = suggest::help("", words.iter().map(|(word, _)| *word));
+            out.error("empty", &self.path, at, format!("`{key}` is empty: `[]`"), help);
+        }
+        let (mut found, mut all) = (Vec::new(), true);
+        for text in texts {
+            let Some(value) = words.iter().find(|(word, _)| *word == text.value).map(|(_, value)| *value) else {
+                let help = suggest::help(text.value, words.iter().map(|(word, _)| *word));
+                out.error("word", &self.path, text.at, format!("`{key}` cannot be `{}`", text.value), help);
+                all = false;
+                continue;
+            };
+            if found.contains(&value) {
+                let help = Some("keep one of them".to_owned());
+                out.error("twice", &self.path, text.at, format!("`{}` stands in `{key}` twice", text.value), help);
+            } else {
+                found.push(value);
+            }
+        }
+        if all { found } else { Vec::new() }
     }
 
     /// A table under a key.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use bulkhead_core::decision::Effect;
+use bulkhead_core::identity::Edit;
 use bulkhead_core::journal::record::{DecisionRecord, Event, GatewayRecord, Record, Seq, SessionEvent};
 use bulkhead_core::moment::UnixMs;
 use bulkhead_core::names::{AssetId, SubjectId};
@@ -178,6 +179,10 @@ impl Filter {
             }
             GatewayRecord::Revoked { subject, .. } => {
                 self.point.is_none() && self.asset.is_none() && self.by(Some(subject))
+            }
+            GatewayRecord::Registry { edits, .. } => {
+                let theirs = |edit: &Edit| self.by(Some(edit.subject()));
+                self.point.is_none() && self.asset.is_none() && edits.iter().any(theirs)
             }
             GatewayRecord::PolicyRefused { .. } => {
                 self.point.is_none() && self.asset.is_none() && self.subject.is_none()

@@ -170,6 +170,7 @@ impl Found {
                 | GatewayRecord::ShadowStarted { .. }
                 | GatewayRecord::Mode { .. }
                 | GatewayRecord::Revoked { .. }
+                | GatewayRecord::Registry { .. }
                 | GatewayRecord::Abandoned { .. }),
             ) if record.seq > since => self.orders.push(Order { seq: record.seq, at: record.at, what }),
             Event::Gateway(_)

@@ -434,5 +434,8 @@ impl Writer {
 }
 
 fn wants_checkpoint(event: &Event) -> bool {
-    matches!(event, Event::Gateway(GatewayRecord::Policy { .. } | GatewayRecord::Revoked { .. }))
+    matches!(
+        event,
+        Event::Gateway(GatewayRecord::Policy { .. } | GatewayRecord::Revoked { .. } | GatewayRecord::Registry { .. })
+    )
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use bulkhead_core::identity::Life;
+use bulkhead_core::identity::{Edit, Life};
 use bulkhead_core::journal::record::{GatewayRecord, Seq};
+use bulkhead_core::names::SubjectId;
 
 use super::{Change, Found};
 use crate::ports::journal::Order;
@@ -11,7 +12,7 @@ use crate::ports::journal::Order;
 /// What has to be done before the gateway opens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
-    /// Revocations that are on record and have no row: a crash came between the two, or an older copy of the store is open.
+    /// Revocations and suspensions that are on record and have no row: a crash came between the two, or an older copy of the store is open.
     pub apply: Vec<Change>,
     /// Other orders that are on record and have no row: they were never answered, and each gets an `Abandoned` record.
     pub abandoned: Vec<Seq>,
@@ -19,6 +20,13 @@ pub struct Reconciled {
     pub alarms: Vec<String>,
     /// Behind all this everything up to here is settled.
     pub settled: Seq,
+}
+
+/// Applies again what takes rights away from a subject, unless a later order has its row.
+fn again(done: &mut Reconciled, found: &Found, order: &Order, subject: &SubjectId, life: Life) {
+    if found.lives.get(subject).is_none_or(|row| row.seq < order.seq) {
+        done.apply.push(Change::Life { subject: subject.clone(), life, seq: order.seq, at: order.at });
+    }
 }
 
 /// Compares. `orders` are the journal's orders behind `found.settled`, `head` is its last record.
@@ -34,6 +42,10 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
     for order in orders {
         let row = match &order.what {
             GatewayRecord::Revoked { subject, .. } => found.lives.get(subject).map(|row| row.seq),
+            // The rows of one order went down together: the one that is furthest behind speaks for them.
+            GatewayRecord::Registry { edits, .. } => {
+                edits.iter().map(|edit| found.lives.get(edit.subject()).map(|row| row.seq)).min().flatten()
+            }
             GatewayRecord::Mode { conduit, .. } => found.modes.get(conduit).map(|row| row.seq),
             GatewayRecord::Policy { .. } => found.policy.as_ref().map(|row| row.seq),
             GatewayRecord::ShadowStarted { .. } => found.shadow.as_ref().map(|row| row.seq),
@@ -51,10 +63,23 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
         if row.is_some_and(|row| row >= order.seq) {
             continue;
         }
+        // What takes rights away is in force although nobody was told; what gives them is not.
+        let mut whole = false;
         if let GatewayRecord::Revoked { subject, .. } = &order.what {
-            let subject = subject.clone();
-            done.apply.push(Change::Life { subject, life: Life::Revoked, seq: order.seq, at: order.at });
-        } else if !known.contains(&order.seq) {
+            again(&mut done, found, order, subject, Life::Revoked);
+            whole = true;
+        } else if let GatewayRecord::Registry { edits, .. } = &order.what {
+            let barring = |edit: &Edit| matches!(edit, Edit::Life { life, .. } if life.is_barred());
+            whole = edits.iter().all(barring);
+            for edit in edits {
+                if let Edit::Life { subject, life } = edit
+                    && life.is_barred()
+                {
+                    again(&mut done, found, order, subject, *life);
+                }
+            }
+        }
+        if !whole && !known.contains(&order.seq) {
             done.abandoned.push(order.seq);
         }
     }

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use bulkhead_core::digest::Sha256;
-use bulkhead_core::identity::Life;
+use bulkhead_core::identity::{Life, Registry};
 use bulkhead_core::journal::record::Seq;
 use bulkhead_core::moment::{Moment, RanMs, UnixMs};
 use bulkhead_core::names::{ConduitId, SubjectId};
@@ -11,25 +11,13 @@ use bulkhead_core::policy::model::Mode;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row as Fields, Transaction, params};
 
-use super::{Change, Found, Row, StoredPolicy, StoredShadow};
+use super::{Change, Found, Row, StoredPolicy, StoredShadow, SubjectRows};
 
 /// The version of every kind of row so far.
 const V: i64 = 1;
 
 /// So many activated policies are kept.
 const POLICIES: i64 = 10;
-
-fn life_word(life: Life) -> &'static str {
-    match life {
-        Life::Active => "active",
-        Life::Suspended => "suspended",
-        Life::Revoked => "revoked",
-    }
-}
-
-fn life_of(word: &str) -> Option<Life> {
-    [Life::Active, Life::Suspended, Life::Revoked].into_iter().find(|life| life_word(*life) == word)
-}
 
 fn mode_word(mode: Mode) -> &'static str {
     match mode {
@@ -67,17 +55,20 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Found> {
         settled: Seq(meta("settled")?.cast_unsigned()),
         ..Found::default()
     };
-    let mut lives = db.prepare("SELECT subject, life, seq, v FROM lives")?;
+    let mut lives = db.prepare("SELECT subject, life, seq, wall, ran, v FROM lives")?;
     let rows = lives.query_map([], |row| {
         of_this_version(row)?;
         let (subject, word): (String, String) = (row.get(0)?, row.get(1)?);
-        let value = life_of(&word).ok_or_else(|| unknown(1, &word))?;
-        Ok((SubjectId::from(subject), Row { value, seq: Seq(number(row, 2)?) }))
+        let value = Life::of(&word).ok_or_else(|| unknown(1, &word))?;
+        let at = Moment { wall: UnixMs(row.get(3)?), ran: RanMs(number(row, 4)?), ..Moment::default() };
+        Ok((SubjectId::from(subject), Row { value, seq: Seq(number(row, 2)?) }, at))
     })?;
     for row in rows {
-        let (subject, life) = row?;
+        let (subject, life, at) = row?;
+        found.registry.set_life(&subject, life.value, at);
         found.lives.insert(subject, life);
     }
+    credentials(db, &mut found.registry)?;
     let mut modes = db.prepare("SELECT conduit, mode, seq, v FROM modes")?;
     let rows = modes.query_map([], |row| {
         of_this_version(row)?;
@@ -95,7 +86,7 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Found> {
     let policy = db.query_row("SELECT seq, hash, text, v FROM policies ORDER BY seq DESC LIMIT 1", [], |row| {
         of_this_version(row)?;
         let (hash, text): (String, String) = (row.get(1)?, row.get(2)?);
-        let hash = Sha256::from_str(&hash).map_err(|_| unknown(1, &hash))?;
+        let hash = digest(1, &hash)?;
         Ok(Row { value: StoredPolicy { text, hash }, seq: Seq(number(row, 0)?) })
     });
     found.policy = policy.optional()?;
@@ -111,21 +102,76 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Found> {
     Ok(found)
 }
 
+fn credentials(db: &Connection, registry: &mut Registry) -> rusqlite::Result<()> {
+    let mut keys = db.prepare("SELECT spki, subject, spent, v FROM keys")?;
+    let rows = keys.query_map([], |row| {
+        of_this_version(row)?;
+        let (spki, subject, spent): (String, String, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok((digest(0, &spki)?, SubjectId::from(subject), spent))
+    })?;
+    for row in rows {
+        let (spki, subject, spent) = row?;
+        if spent {
+            registry.spent.insert(spki);
+        } else {
+            registry.keys.insert(spki, subject);
+        }
+    }
+    let mut addresses = db.prepare("SELECT ip, mac, subject, v FROM addresses")?;
+    let rows = addresses.query_map([], |row| {
+        of_this_version(row)?;
+        let (ip, mac, subject): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let place = ip.parse().map_err(|_| unknown(0, &ip))?;
+        let mac = if mac.is_empty() { None } else { Some(mac.parse().map_err(|_| unknown(1, &mac))?) };
+        Ok(((place, mac), SubjectId::from(subject)))
+    })?;
+    for row in rows {
+        let (place, subject) = row?;
+        registry.addresses.insert(place, subject);
+    }
+    Ok(())
+}
+
+fn digest(column: usize, text: &str) -> rusqlite::Result<Sha256> {
+    Sha256::from_str(text).map_err(|_| unknown(column, text))
+}
+
+fn set_subject(db: &Transaction<'_>, rows: &SubjectRows, at: Moment) -> rusqlite::Result<()> {
+    let name = rows.subject.as_str();
+    set_life(db, &rows.subject, rows.life, rows.seq, at)?;
+    db.prepare_cached("DELETE FROM keys WHERE subject = ?1 AND spent = 0")?.execute([name])?;
+    for spki in &rows.keys {
+        db.prepare_cached("INSERT OR REPLACE INTO keys(spki, v, subject, spent) VALUES (?1, ?2, ?3, 0)")?
+            .execute(params![spki.to_string(), V, name])?;
+    }
+    db.prepare_cached("DELETE FROM addresses WHERE subject = ?1")?.execute([name])?;
+    for (ip, mac) in &rows.addresses {
+        let mac = mac.map_or_else(String::new, |mac| mac.to_string());
+        db.prepare_cached("INSERT OR REPLACE INTO addresses(ip, mac, v, subject) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![ip.to_string(), mac, V, name])?;
+    }
+    Ok(())
+}
+
+fn set_life(db: &Transaction<'_>, subject: &SubjectId, life: Life, seq: Seq, at: Moment) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO lives(subject, v, life, seq, wall, ran) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![subject.as_str(), V, life.word(), seq.0.cast_signed(), at.wall.0, at.ran.0.cast_signed()])?;
+    Ok(())
+}
+
 pub(super) fn apply(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<()> {
     match change {
-        Change::Life { subject, life, seq, at } => {
-            let Moment { wall, ran, .. } = *at;
-            db.prepare_cached(
-                "INSERT OR REPLACE INTO lives(subject, v, life, seq, wall, ran) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                subject.as_str(),
-                V,
-                life_word(*life),
-                seq.0.cast_signed(),
-                wall.0,
-                ran.0.cast_signed()
-            ])?;
+        Change::Life { subject, life, seq, at } => set_life(db, subject, *life, *seq, *at)?,
+        Change::Registry { subjects, spent, at } => {
+            for rows in subjects {
+                set_subject(db, rows, *at)?;
+            }
+            for spki in spent {
+                db.prepare_cached("INSERT OR REPLACE INTO keys(spki, v, subject, spent) VALUES (?1, ?2, '', 1)")?
+                    .execute(params![spki.to_string(), V])?;
+            }
         }
         Change::Mode { conduit, mode, seq } => set_mode(db, conduit, *mode, *seq)?,
         Change::Policy { text, hash, seq, at, ended } => {

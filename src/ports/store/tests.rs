@@ -1,5 +1,6 @@
 use std::io;
 
+use bulkhead_core::identity::Edit;
 use bulkhead_core::journal::record::GatewayRecord;
 use rusqlite::Connection;
 
@@ -230,6 +231,57 @@ async fn a_step_that_fails_changes_nothing_and_a_changed_one_is_refused() {
     assert!(matches!(&refused, StoreError::Failed(text) if text.contains("step 1")), "{refused}");
 }
 
+#[tokio::test]
+async fn a_database_of_the_first_version_keeps_its_lives_when_it_learns_to_keep_credentials() {
+    let mut memory = Memory::new();
+    schema::migrate(&mut memory, &schema::STEPS[..1]).await.unwrap();
+    memory.db.execute_batch("INSERT INTO lives VALUES ('scada', 1, 'revoked', 4, 77, 88)").unwrap();
+    let found = open(Box::new(memory)).await.unwrap().found().clone();
+    assert_eq!(found.lives[&SubjectId::from("scada")], Row { value: Life::Revoked, seq: Seq(4) });
+    assert_eq!(found.registry.revoked[&SubjectId::from("scada")], (UnixMs(77), RanMs(88)), "its hold began then");
+}
+
+fn rows(subject: &str, life: Life, keys: &[&str], addresses: &[&str], seq: u64) -> SubjectRows {
+    SubjectRows {
+        subject: SubjectId::from(subject),
+        life,
+        keys: keys.iter().map(|key| Sha256::of(key.as_bytes())).collect(),
+        addresses: addresses.iter().map(|ip| (ip.parse().unwrap(), None)).collect(),
+        seq: Seq(seq),
+    }
+}
+
+#[tokio::test]
+async fn the_registry_is_found_again_as_it_was_kept() {
+    let path = folder("registry").join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    let at = Moment { wall: UnixMs(5), ran: RanMs(6), ..Moment::default() };
+    let keep = |subjects, spent: &[&str]| Change::Registry {
+        subjects,
+        spent: spent.iter().map(|key| Sha256::of(key.as_bytes())).collect(),
+        at,
+    };
+    let first = vec![
+        rows("scada", Life::Active, &["a", "b"], &["10.0.0.1"], 1),
+        rows("new", Life::Registered, &[], &["fd00::1"], 1),
+    ];
+    store.commit(keep(first, &[])).await.unwrap();
+    // One key goes for good, one comes; the address goes on to another.
+    let then =
+        vec![rows("scada", Life::Suspended, &["b", "c"], &[], 2), rows("new", Life::Active, &[], &["10.0.0.1"], 2)];
+    store.commit(keep(then, &["a"])).await.unwrap();
+    tasks.abort_all();
+    let (_, found, _) = start(&path).await;
+    let mut wanted = Registry::default();
+    wanted.lives.insert(SubjectId::from("scada"), Life::Suspended);
+    wanted.lives.insert(SubjectId::from("new"), Life::Active);
+    wanted.keys.extend(["b", "c"].map(|key| (Sha256::of(key.as_bytes()), SubjectId::from("scada"))));
+    wanted.spent.insert(Sha256::of(b"a"));
+    wanted.addresses.insert(("10.0.0.1".parse().unwrap(), None), SubjectId::from("new"));
+    assert_eq!(found.registry, wanted);
+    assert_eq!(found.lives[&SubjectId::from("new")].seq, Seq(2));
+}
+
 fn order(seq: u64, what: GatewayRecord) -> Order {
     Order { seq: Seq(seq), at: Moment::default(), what }
 }
@@ -265,6 +317,42 @@ fn a_revocation_without_its_row_is_applied_again_and_other_orders_are_abandoned(
     assert_eq!(done.apply, [again]);
     assert_eq!(done.abandoned, [Seq(5), Seq(7)], "6 was abandoned by an earlier start");
     assert_eq!((done.alarms.len(), done.settled), (0, Seq(12)));
+}
+
+fn registry(seq: u64, edits: Vec<Edit>) -> Order {
+    order(seq, GatewayRecord::Registry { edits, by: "uid 0".to_owned(), cut: 0 })
+}
+
+#[test]
+fn of_the_registrys_orders_what_takes_rights_away_is_applied_again_and_the_rest_is_abandoned() {
+    let life = |subject: &str, life| Edit::Life { subject: SubjectId::from(subject), life };
+    let added = |subject: &str| Edit::Added {
+        subject: SubjectId::from(subject),
+        life: Life::Active,
+        again: false,
+        credentials: Vec::new(),
+    };
+    let mut found = Found::default();
+    found.lives.insert(SubjectId::from("kept"), Row { value: Life::Active, seq: Seq(3) });
+    found.lives.insert(SubjectId::from("back"), Row { value: Life::Active, seq: Seq(9) });
+    let orders = [
+        registry(3, vec![added("kept")]),
+        registry(4, vec![life("away", Life::Suspended)]),
+        registry(5, vec![life("away", Life::Active)]),
+        registry(6, vec![added("new"), life("kept", Life::Revoked)]),
+        registry(7, vec![life("back", Life::Suspended)]),
+        registry(9, vec![life("back", Life::Active)]),
+    ];
+    let done = reconcile(&found, &orders, Seq(9));
+    let again = |subject: &str, life, seq| Change::Life {
+        subject: SubjectId::from(subject),
+        life,
+        seq: Seq(seq),
+        at: Moment::default(),
+    };
+    assert_eq!(done.apply, [again("away", Life::Suspended, 4), again("kept", Life::Revoked, 6)]);
+    assert_eq!(done.abandoned, [Seq(5), Seq(6)], "resuming and adding were never answered");
+    assert!(done.alarms.is_empty(), "{:?}", done.alarms);
 }
 
 #[test]

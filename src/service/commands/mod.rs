@@ -6,6 +6,7 @@ mod run;
 mod watch;
 
 use bulkhead_core::names::{AssetId, ConduitId, SubjectId};
+use bulkhead_core::policy::explain::By as ShownBy;
 use serde::{Deserialize, Serialize};
 
 use crate::net::Later;
@@ -86,6 +87,9 @@ pub enum Command {
         asset: AssetId,
         /// What, in the words of the policy.
         words: String,
+        /// The proof that it is taken to show.
+        #[serde(default)]
+        by: Option<ShownBy>,
     },
 }
 

@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use bulkhead_core::decision::Effect;
-use bulkhead_core::identity::{Assurance, Life};
+use bulkhead_core::identity::{Assurance, RegistryError};
 use bulkhead_core::moment::BootMs;
 use bulkhead_core::names::{AssetId, ConduitId, SubjectId};
-use bulkhead_core::policy::explain::{Who, question};
+use bulkhead_core::policy::explain::{By as ShownBy, Who, question};
 use bulkhead_core::policy::model::{From, Mode, RecordKind, SubjectEntry, SubjectProof};
 use bulkhead_core::policy::{self, Finding, Problem, Severity};
 
@@ -83,7 +83,7 @@ impl Carry for Desk {
                     self.house.orders.unshade(&by.to_string()).await.map_err(refused)?;
                     Ok(self.shadow_seen())
                 }
-                Command::ExplainLive { subject, asset, words } => self.explain(&subject, &asset, &words),
+                Command::ExplainLive { subject, asset, words, by } => self.explain(&subject, &asset, &words, by),
             }
         })
     }
@@ -192,8 +192,14 @@ impl Desk {
         }))
     }
 
-    fn explain(&self, subject: &SubjectId, asset: &AssetId, words: &str) -> Result<Answer, Refusal> {
-        let who = Who { subject, grant: None };
+    fn explain(
+        &self,
+        subject: &SubjectId,
+        asset: &AssetId,
+        words: &str,
+        by: Option<ShownBy>,
+    ) -> Result<Answer, Refusal> {
+        let who = Who { subject, grant: None, by };
         let world = Arc::clone(&self.house.world.current().world);
         let explained = question(&world, who, asset, words, self.house.time.now()).map_err(|error| {
             let next = "see the names: bulkhead subject list, bulkhead status";
@@ -217,8 +223,8 @@ impl Desk {
         let of_policy = world.policy.subjects.iter().map(|(id, entry)| SubjectLine {
             subject: id.clone(),
             zone: Some(entry.zone.clone()),
-            proof: proof(entry).to_owned(),
-            assurance: worth(entry),
+            proof: entry.proof_words(),
+            assurance: entry.strongest().map_or(Assurance::NONE, SubjectProof::assurance),
             role: entry.role.clone(),
             life: life(id),
             sessions: sessions(id),
@@ -242,7 +248,7 @@ impl Desk {
         let world = house.world.current();
         let counters = house.gate.counters();
         let policy = &world.policy;
-        let revoked = world.registry.lives.iter().filter(|(_, life)| **life != Life::Active);
+        let revoked = world.registry.lives.iter().filter(|(_, life)| life.is_barred());
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             site: self.about.site.clone(),
@@ -329,30 +335,16 @@ impl Desk {
     }
 }
 
-const fn proof(entry: &SubjectEntry) -> &'static str {
-    match entry.proof {
-        SubjectProof::Certificate => "certificate",
-        SubjectProof::Token => "token",
-        SubjectProof::Address { .. } => "address",
-        SubjectProof::SessionGrant { .. } => "session-grant",
-    }
-}
-
-const fn worth(entry: &SubjectEntry) -> Assurance {
-    match entry.proof {
-        SubjectProof::Certificate => Assurance::KEY,
-        SubjectProof::Token | SubjectProof::SessionGrant { .. } => Assurance::PERSON,
-        SubjectProof::Address { .. } => Assurance::ADDRESS,
-    }
-}
-
 /// What this gateway can verify today, and what it cannot.
 fn identity<'a>(subjects: impl Iterator<Item = &'a SubjectEntry>) -> String {
     let (mut by_address, mut others) = (0_usize, 0_usize);
     for entry in subjects {
-        match entry.proof {
-            SubjectProof::Address { .. } => by_address += 1,
-            SubjectProof::Certificate | SubjectProof::Token | SubjectProof::SessionGrant { .. } => others += 1,
+        // The weakest way in is what an attacker takes.
+        match entry.weakest() {
+            Some(SubjectProof::Address { .. }) => by_address += 1,
+            Some(SubjectProof::Certificate | SubjectProof::Token | SubjectProof::SessionGrant { .. }) | None => {
+                others += 1;
+            }
         }
     }
     let weak = format!("{by_address} by address (assurance 1: anybody in the segment can take an address over)");
@@ -382,6 +374,7 @@ fn refused(error: OrderError) -> Refusal {
             next: "mend it, check it with `bulkhead check FILE`, and activate it again".to_owned(),
             problems: problems.iter().take(LINES).map(ToString::to_string).collect(),
         },
+        OrderError::Registry(error) => Refusal::new(RefusalKind::Refused, cause, next_step(&error)),
         OrderError::NotDurable { .. } | OrderError::NotKept(_) => Refusal::new(
             RefusalKind::Internal,
             cause,
@@ -394,6 +387,26 @@ fn refused(error: OrderError) -> Refusal {
 fn warnings(findings: &[Finding]) -> Vec<String> {
     let is_loud = |finding: &&Finding| finding.severity >= Severity::Warning && finding.severity != Severity::Accepted;
     findings.iter().filter(is_loud).take(LINES).map(|finding| finding.problem.to_string()).collect()
+}
+
+fn next_step(error: &RegistryError) -> &'static str {
+    match error {
+        RegistryError::Name(_) => "choose a name that the policy could write",
+        RegistryError::Unknown(_) | RegistryError::NotIts { .. } => "see what there is: bulkhead device list",
+        RegistryError::Held { .. } | RegistryError::Revoked(_) => {
+            "register the device under another name, with a new key: bulkhead device add NAME"
+        }
+        RegistryError::KeySpent(_) => "make a new key on the device",
+        RegistryError::KeyTaken(_) => "one key is one device: make a new key on this one, or see: bulkhead device list",
+        RegistryError::AddressTaken { .. } => {
+            "give each its own address, or tell them apart by --mac; see: bulkhead device list"
+        }
+        RegistryError::Address(_) => "write one address of a machine, such as 10.10.9.31",
+        RegistryError::TooMany { .. } => {
+            "remove what is old first: bulkhead device remove NAME --key SPKI | --address IP"
+        }
+        RegistryError::Full { .. } => "what was registered stays; another gateway has room for more",
+    }
 }
 
 fn counted(problems: &[Problem]) -> String {

@@ -177,6 +177,7 @@ impl Running {
                     policy_name: "it".to_owned(),
                     journal_max: 1 << 30,
                     journal_segment: 16 << 20,
+                    hold: Duration::from_hours(24 * 365),
                     fault: Fault::None,
                 };
                 let gateway = Arc::new(start(ports, settings).await.unwrap());

@@ -290,6 +290,7 @@ pub(crate) async fn house(delay: Duration, fault: Fault) -> House {
         policy_name: "seam.toml".to_owned(),
         journal_max: 1 << 30,
         journal_segment: 1 << 20,
+        hold: Duration::from_hours(24 * 365),
         fault,
     };
     let gateway = start(ports, settings).await.unwrap();

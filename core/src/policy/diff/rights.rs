@@ -7,7 +7,7 @@ use crate::access::Bank;
 use crate::names::{AssetId, PointName, Role, SubjectId};
 use crate::policy::Policy;
 use crate::policy::model::{
-    Asset, Can, Condition, Conduit, Forbidden, From, Function, Listen, Point, Rule, SubjectEntry, SubjectProof,
+    Asset, Can, Condition, Conduit, Forbidden, From, Function, Listen, Point, Rule, SubjectEntry,
 };
 use crate::policy::show::BankWord;
 use crate::policy::table::codes;
@@ -238,7 +238,7 @@ fn leads(policy: &Policy, entry: &SubjectEntry, conduit: &Conduit, asset: &Asset
         && match &conduit.from {
             From::Zone(zone) => {
                 // Where TLS is spoken, a certificate alone counts.
-                let shows = |listen: &Listen| !listen.tls || entry.proof == SubjectProof::Certificate;
+                let shows = |listen: &Listen| !listen.tls || entry.admits_certificate();
                 *zone == entry.zone
                     && asset.listen.iter().any(|listen| policy.zone_of(listen.at.ip()) == Some(zone) && shows(listen))
             }
@@ -250,8 +250,8 @@ fn leads(policy: &Policy, entry: &SubjectEntry, conduit: &Conduit, asset: &Asset
 /// with each grant.
 fn terms(entry: &SubjectEntry, conduit: &Conduit, rule: &Rule, can: &Can) -> Vec<String> {
     let base = conditions(conduit, rule, can);
-    match &entry.proof {
-        SubjectProof::SessionGrant { grant, .. } => {
+    match entry.panel() {
+        Some(grant) => {
             let openers: Vec<&Role> = rule.who.intersection(&grant.opened_by).collect();
             if openers.is_empty() {
                 Vec::new()
@@ -261,9 +261,7 @@ fn terms(entry: &SubjectEntry, conduit: &Conduit, rule: &Rule, can: &Can) -> Vec
                 openers.into_iter().map(|role| format!("{base}, grant of {role}")).collect()
             }
         }
-        SubjectProof::Certificate | SubjectProof::Token | SubjectProof::Address { .. } => {
-            entry.role.iter().filter(|role| rule.who.contains(*role)).map(|_| base.clone()).collect()
-        }
+        None => entry.role.iter().filter(|role| rule.who.contains(*role)).map(|_| base.clone()).collect(),
     }
 }
 

@@ -76,15 +76,9 @@ fn of_asset(asset: &Asset) -> Vec<(&'static str, String)> {
 
 fn of_subject(subject: &SubjectEntry) -> Vec<(&'static str, String)> {
     let mut all = vec![("zone", subject.zone.to_string())];
-    let (proof, address, mac, grant) = match &subject.proof {
-        SubjectProof::Certificate => ("certificate", None, None, None),
-        SubjectProof::Token => ("token", None, None, None),
-        SubjectProof::Address { address, mac } => ("address", Some(address), mac.as_ref(), None),
-        SubjectProof::SessionGrant { address, mac, grant } => {
-            ("session-grant", Some(address), mac.as_ref(), Some(grant))
-        }
-    };
-    all.push(("proof", proof.to_owned()));
+    let (address, mac) = subject.bound().map_or((None, None), |(address, mac)| (Some(address), mac));
+    let grant = subject.panel();
+    all.push(("proof", list(subject.proofs.iter().map(SubjectProof::word))));
     all.extend(subject.role.iter().map(|role| ("role", role.to_string())));
     all.extend(address.map(|address| ("address", address.to_string())));
     all.extend(mac.map(|mac| ("mac", mac.to_string())));

@@ -18,7 +18,8 @@ pub(super) fn show(it: &Explanation, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     let who = it.subject.as_ref().map_or("nobody that the policy knows", |subject| subject.as_str());
     let roles = it.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(", ");
     let roles = if roles.is_empty() { "no role".to_owned() } else { roles };
-    writeln!(f, "  who      {who} ({roles}), assurance {}", it.assurance.0)?;
+    let by = it.shown_by.map_or_else(String::new, |by| format!(" by {}", by.word()));
+    writeln!(f, "  who      {who} ({roles}){by}, assurance {}", it.assurance.0)?;
     let clock = match it.clock {
         ClockTrust::Doubtful => "doubtful",
         ClockTrust::Floor => "floor",

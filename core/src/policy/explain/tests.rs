@@ -6,7 +6,7 @@ use crate::wire::modbus::Request;
 
 fn ask(subject: &str, grant: Option<&str>, words: &str, now: Moment) -> Explanation {
     let (subject, grant) = (subject.into(), grant.map(Role::from));
-    let who = Who { subject: &subject, grant: grant.as_ref() };
+    let who = Who { subject: &subject, grant: grant.as_ref(), by: None };
     question(&world(policy()), who, &"filler-plc".into(), words, now).unwrap()
 }
 
@@ -23,7 +23,7 @@ fn a_refusal_fits_a_screen_and_names_the_rule_that_came_nearest() {
         screen(&it),
         "\
 REFUSED (range): a rule names it, but not this value, or it is part of a wide value
-  who      station (Operator), assurance 1
+  who      station (Operator) by address, assurance 1
   when     2026-03-10 10:00:00 +01:00, clock proven
   path     control-room > scada-to-filling > filling > filler-plc
   write speed = 1300 (holding 100)
@@ -39,7 +39,7 @@ fn an_allowed_write_says_how_it_is_recorded_and_limited() {
         screen(&it),
         "\
 ALLOWED by conduits.scada-to-filling.allow[2]
-  who      station (Operator), assurance 1
+  who      station (Operator) by address, assurance 1
   when     2026-03-10 10:00:00 +01:00, clock proven
   path     control-room > scada-to-filling > filling > filler-plc
   write speed = 900 (holding 100)
@@ -108,7 +108,32 @@ fn a_mistyped_subject_or_asset_is_told_with_the_nearest_name() {
 
 fn ask_error(subject: &str, asset: &str) -> String {
     let subject = subject.into();
-    let who = Who { subject: &subject, grant: None };
+    let who = Who { subject: &subject, grant: None, by: None };
     let now = at("2026-03-10 10:00");
     question(&world(policy()), who, &asset.into(), "read speed", now).unwrap_err().to_string()
+}
+
+#[test]
+fn a_question_says_which_proof_it_assumes_and_can_assume_another() {
+    let text = format!(
+        "{}\n[subjects.both]\nzone = \"control-room\"\nproof = [\"certificate\", \"address\"]\naddress = \"10.10.9.70\"\n\
+         role = \"Operator\"\nattributes = {{ line = \"line-1\" }}\n",
+        crate::policy::riverside::text().replacen("when = [\"on shift\"", "when = [\"assurance 3\", \"on shift\"", 1)
+    );
+    let world = world(crate::policy::riverside::load(&text));
+    let (subject, asset) = ("both".into(), "filler-plc".into());
+    let said = |by| {
+        let who = Who { subject: &subject, grant: None, by };
+        question(&world, who, &asset, "write speed 900", at("2026-03-10 10:00")).map(|said| said.to_string())
+    };
+    let strongest = said(None).unwrap();
+    assert!(strongest.starts_with("ALLOWED"), "{strongest}");
+    assert!(strongest.contains("both (Operator) by certificate, assurance 3"), "{strongest}");
+    assert!(strongest.contains("taken to be shown by certificate (assurance 3); for another answer: --by address"));
+    assert_eq!(said(Some(By::Certificate)), said(None));
+    let weaker = said(Some(By::Address)).unwrap();
+    assert!(weaker.starts_with("REFUSED (condition)") && weaker.contains("assurance 3"), "{weaker}");
+    assert!(weaker.contains("both (Operator) by address, assurance 1"), "{weaker}");
+    let refused = said(Some(By::Token)).unwrap_err().to_string();
+    assert_eq!(refused, "`both` cannot show itself by token: the policy lets it show itself by certificate or address");
 }

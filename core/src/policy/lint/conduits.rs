@@ -2,7 +2,7 @@
 
 use super::{subjects, time};
 use crate::names::ConduitId;
-use crate::policy::model::{Conduit, From, OnExpiry, Policy};
+use crate::policy::model::{Conduit, From, OnExpiry, Policy, SubjectProof};
 use crate::policy::report::Report;
 
 pub(super) fn check(policy: &Policy, out: &mut Report<'_>) {
@@ -89,19 +89,19 @@ fn levels(policy: &Policy, object: &str, conduit: &Conduit, out: &mut Report<'_>
     let From::Zone(from) = &conduit.from else { return };
     let level = |zone| policy.zones.get(zone).and_then(|zone| zone.target_level).unwrap_or(1);
     let wanted = level(from).max(level(&conduit.to));
-    let weak =
-        policy.subjects.iter().filter(|(_, subject)| subject.zone == *from && subjects::level(&subject.proof) < wanted);
+    let weak = policy.subjects.iter().filter(|(_, subject)| subject.zone == *from && subjects::level(subject) < wanted);
     let weak: Vec<_> = weak.collect();
     let Some((id, subject)) = weak.first() else { return };
-    let carried = subjects::level(&subject.proof);
+    let carried = subjects::level(subject);
     let others = match weak.len() - 1 {
         0 => String::new(),
         1 => " (and one more)".to_owned(),
         more => format!(" (and {more} more)"),
     };
     let message = format!(
-        "SL-T {wanted}, but subject `{id}`{others} proves itself only by {}, which carries SL {carried}",
-        subjects::word(&subject.proof)
+        "SL-T {wanted}, but subject `{id}`{others} proves itself {} by {}, which carries SL {carried}",
+        if subject.proofs.len() > 1 { "also" } else { "only" },
+        subject.weakest().map_or("nothing", SubjectProof::word)
     );
     let help = format!(
         "give it a stronger proof, or accept it: [[accept]] finding = \"level-proof\", where = \"{object}\", reason, by, until"

@@ -30,6 +30,7 @@ pub const ALL: &[(&str, Severity, &str)] = &[
     ("shift-hours", Severity::Error, "not hours of a shift"),
     ("shift-days", Severity::Error, "not days of a shift"),
     ("conduit-hours", Severity::Error, "not days and hours of a conduit"),
+    ("proof-mix", Severity::Error, "ways of proving that do not go together"),
     ("proof-key", Severity::Error, "a key that does not belong to the subject's way of proving itself"),
     // References.
     ("asset-zone", Severity::Error, "an asset in a zone that is not declared"),

@@ -7,7 +7,7 @@ use super::{listed, time};
 use crate::access::Bank;
 use crate::names::{AssetId, ConduitId, Role, RuleId, ZoneId};
 use crate::policy::model::{
-    Asset, Can, Condition, Conduit, Forbidden, From, Function, LimitOf, Policy, Rule, SubjectEntry, SubjectProof,
+    Asset, Can, Condition, Conduit, Forbidden, From, Function, LimitOf, Policy, Rule, SubjectEntry,
 };
 use crate::policy::report::Report;
 use crate::policy::show::BankWord;
@@ -303,10 +303,7 @@ impl Policy {
 impl SubjectEntry {
     /// The roles that it can have, by itself or by a grant.
     pub fn possible_roles(&self) -> impl Iterator<Item = &Role> {
-        let opened_by = match &self.proof {
-            SubjectProof::SessionGrant { grant, .. } => Some(&grant.opened_by),
-            SubjectProof::Certificate | SubjectProof::Token | SubjectProof::Address { .. } => None,
-        };
+        let opened_by = self.panel().map(|terms| &terms.opened_by);
         self.role.iter().chain(opened_by.into_iter().flatten())
     }
 }

@@ -40,13 +40,14 @@ pub(super) fn subject<'a>(
     section.require("zone", "zone = \"control-room\"");
     section.require("proof", "proof = \"certificate\"");
     let zone = section.text("zone", out).map(|zone| known_zone(&section.path, zone, names, out));
-    let kind = section.word("proof", &KINDS, out);
-    belongs(&mut section, kind, out);
+    let kinds = section.one_or_more("proof", &KINDS, out);
+    belongs(&mut section, &kinds, out);
     let role = section.text("role", out);
     if let Some(role) = role {
         roles.declared(&section.path, role, out);
     }
     let path = section.path.clone();
+    let has_address = section.has("address");
     let address = section.text("address", out).and_then(|text| parsed("address", &path, text, address, out));
     let mac = section.text("mac", out).and_then(|text| parsed("mac", &path, text, mac, out));
     let grant = section.table("grant", out).and_then(|grant| terms(grant, roles, out));
@@ -55,14 +56,23 @@ pub(super) fn subject<'a>(
         section.table("attributes", out).map(|section| attributes(section, names, out)).unwrap_or_default();
     let place = out.source.place(section.at());
     section.finish(out);
-    let proof = match kind? {
-        Kind::Certificate => SubjectProof::Certificate,
-        Kind::Token => SubjectProof::Token,
-        Kind::Address => SubjectProof::Address { address: address?, mac },
-        Kind::SessionGrant => SubjectProof::SessionGrant { address: address?, mac, grant: grant? },
-    };
-    let role = role.filter(|_| kind != Some(Kind::SessionGrant)).map(|role| role.value.into());
-    Some(SubjectEntry { zone: zone?.into(), proof, role, priority, attributes, place })
+    let is_panel = kinds.contains(&Kind::SessionGrant);
+    let mut proofs = Vec::new();
+    for kind in &kinds {
+        proofs.push(match kind {
+            Kind::Certificate => SubjectProof::Certificate,
+            Kind::Token => SubjectProof::Token,
+            // One that has an address that cannot be read is not known by the registry instead.
+            Kind::Address if has_address && address.is_none() => return None,
+            Kind::Address => SubjectProof::Address { address, mac },
+            Kind::SessionGrant => SubjectProof::SessionGrant { address: address?, mac, grant: grant.clone()? },
+        });
+    }
+    if proofs.is_empty() {
+        return None;
+    }
+    let role = role.filter(|_| !is_panel).map(|role| role.value.into());
+    Some(SubjectEntry { zone: zone?.into(), proofs, role, priority, attributes, place })
 }
 
 /// People of a remote conduit have no zone of the plant: their home is the far end, written as the conduit does.
@@ -80,11 +90,19 @@ fn known_zone<'a>(path: &str, zone: Text<'a>, names: &Names<'_>, out: &mut Repor
 }
 
 /// Each way of proving has its own keys.
-fn belongs(section: &mut Section<'_>, kind: Option<Kind>, out: &mut Report<'_>) {
-    let Some(kind) = kind else { return };
-    let word = KINDS.iter().find(|(_, known)| *known == kind).map_or("", |(word, _)| *word);
-    let by_address = matches!(kind, Kind::Address | Kind::SessionGrant);
-    let is_grant = kind == Kind::SessionGrant;
+fn belongs(section: &mut Section<'_>, kinds: &[Kind], out: &mut Report<'_>) {
+    if kinds.is_empty() {
+        return;
+    }
+    let word = |kind: &Kind| KINDS.iter().find(|(_, known)| known == kind).map_or("", |(word, _)| *word);
+    let words = kinds.iter().map(|kind| format!("`{}`", word(kind))).collect::<Vec<_>>().join(", ");
+    let is_grant = kinds.contains(&Kind::SessionGrant);
+    let by_address = is_grant || kinds.contains(&Kind::Address);
+    if is_grant && kinds.len() > 1 {
+        let message = format!("a panel has one way of proving itself, not {words}");
+        let help = Some("write `proof = \"session-grant\"`, and another subject for the other ways".to_owned());
+        out.error("proof-mix", &section.path, section.at_key("proof"), message, help);
+    }
     for (key, allowed, why) in [
         ("address", by_address, "only `session-grant` and `address` are bound to an address"),
         ("mac", by_address, "only `session-grant` and `address` are bound to a hardware address"),
@@ -92,14 +110,20 @@ fn belongs(section: &mut Section<'_>, kind: Option<Kind>, out: &mut Report<'_>) 
         ("role", !is_grant, "a panel has the roles of `grant.opened_by`"),
     ] {
         if section.has(key) && !allowed {
-            let message = format!("`{key}` does not belong to a subject with `proof = \"{word}\"`");
+            let message = match kinds {
+                [_] => format!("`{key}` does not belong to a subject with `proof = \"{}\"`", words.trim_matches('`')),
+                _ => format!("`{key}` does not belong to a subject with the proofs {words}"),
+            };
             out.error("proof-key", &section.path, section.at_key(key), message, Some(why.to_owned()));
         }
     }
-    if by_address {
-        section.require("address", "address = \"10.10.9.31\"");
+    if by_address && section.has("mac") && !section.has("address") {
+        let message = "`mac` without `address`".to_owned();
+        let help = Some("write its address too, or register both: bulkhead device add NAME --address IP --mac MAC");
+        out.error("proof-key", &section.path, section.at_key("mac"), message, help.map(str::to_owned));
     }
     if is_grant {
+        section.require("address", "address = \"10.10.9.31\"");
         section.require("grant", "grant = { opened_by = [\"Operator\"], minutes = 480 }");
     } else {
         section.require("role", "role = \"Operator\"");

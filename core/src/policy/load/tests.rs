@@ -70,7 +70,9 @@ fn the_reference_plant_loads_with_the_findings_that_it_accepts() {
     assert_eq!(vendor.approval, Some(ApprovalTerms { by: "Supervisor".into(), minutes: 120 }));
     assert_eq!(vendor.on_expiry, OnExpiry::Close);
     assert_eq!(policy.never[0].what.len(), 4);
-    let SubjectProof::SessionGrant { grant, mac, .. } = &policy.subjects["old-panel"].proof else { panic!() };
+    let [SubjectProof::SessionGrant { grant, mac, .. }] = policy.subjects["old-panel"].proofs.as_slice() else {
+        panic!()
+    };
     assert_eq!((grant.opened_by.len(), grant.minutes, grant.overlap, mac.is_some()), (2, 480, 15, true));
 }
 
@@ -323,4 +325,65 @@ fn two_thousand_rules_load_with_all_their_findings() {
     assert_eq!(load(&blocked).unwrap_err().iter().map(|problem| problem.id).collect::<Vec<_>>(), ["level-proof"]);
     let wrong = format!("{text}\n{rules}[[never]]\nwhat = [\"write dosing/rate\"]\n");
     assert_eq!(load(&wrong).unwrap_err().iter().map(|problem| problem.id).collect::<Vec<_>>(), ["never-safe"]);
+}
+
+/// What the reader says of a subject with these lines, without its place.
+fn of_subject(lines: &str) -> Vec<String> {
+    let text = format!("{PLANT}\n[subjects.tried]\nzone = \"control-room\"\n{lines}\n");
+    said(&text).iter().map(|line| line.split_once(": ").map_or(line.clone(), |(_, rest)| rest.to_owned())).collect()
+}
+
+#[test]
+fn a_subject_may_prove_itself_in_several_ways_and_each_mistake_in_them_is_named() {
+    let good = "proof = [\"certificate\", \"address\"]\nrole = \"Operator\"\n";
+    assert_eq!(of_subject(good), [""; 0]);
+    assert_eq!(of_subject(&format!("{good}address = \"10.10.9.77\"\nmac = \"02:1f:5a:00:10:77\"")), [""; 0]);
+    assert_eq!(of_subject("proof = \"address\"\nrole = \"Operator\""), [""; 0], "its address is in the registry");
+    for (lines, wanted) in [
+        ("proof = []\nrole = \"Operator\"", "`proof` is empty: `[]` [empty] in subjects.tried; write `certificate`"),
+        (
+            "proof = [\"certificat\"]\nrole = \"Operator\"",
+            "`proof` cannot be `certificat` [word] in subjects.tried; did you mean `certificate`?",
+        ),
+        (
+            "proof = [\"token\", \"token\"]\nrole = \"Operator\"",
+            "`token` stands in `proof` twice [twice] in subjects.tried; keep one",
+        ),
+        (
+            "proof = [\"certificate\", \"session-grant\"]\naddress = \"10.10.9.77\"\ngrant = { opened_by = [\"Operator\"], minutes = 9 }",
+            "a panel has one way of proving itself, not `certificate`, `session-grant` [proof-mix]",
+        ),
+        (
+            "proof = [\"certificate\", \"token\"]\nrole = \"Operator\"\naddress = \"10.10.9.77\"",
+            "`address` does not belong to a subject with the proofs `certificate`, `token` [proof-key]",
+        ),
+        (
+            "proof = \"address\"\nrole = \"Operator\"\nmac = \"02:1f:5a:00:10:77\"",
+            "`mac` without `address` [proof-key]",
+        ),
+        (
+            "proof = [\"address\"]\nrole = \"Operator\"\naddress = \"10.10.9\"",
+            "`10.10.9` is no address of a machine [address]",
+        ),
+    ] {
+        let all = of_subject(lines);
+        assert!(all.iter().any(|line| line.starts_with(wanted)), "{lines}: {all:?}");
+    }
+}
+
+#[test]
+fn the_weakest_way_of_several_decides_what_level_a_zone_may_have() {
+    let both =
+        "[subjects.tried]\nzone = \"control-room\"\nproof = [\"certificate\", \"address\"]\nrole = \"Operator\"\n";
+    let accepts = PLANT.find("[[accept]]").unwrap();
+    let text = format!("{}{both}", &PLANT[..accepts]);
+    let alone = text.replace("proof = [\"certificate\", \"address\"]", "proof = \"certificate\"");
+    let level = |text: &str| said(text).into_iter().filter(|line| line.contains("level-proof")).collect::<Vec<_>>();
+    let weak: Vec<_> = level(&text).iter().map(|line| line.contains("(and one more)")).collect();
+    assert_eq!((weak, level(&alone).iter().any(|line| line.contains("more)"))), (vec![true], false));
+    let panel = text.find("[subjects.old-panel]").unwrap();
+    let end = panel + text[panel..].find("\n[").unwrap();
+    let without = format!("{}{}", &text[..panel], &text[end..]);
+    let said = level(&without);
+    assert!(said[0].contains("subject `tried` proves itself also by address, which carries SL 1"), "{said:?}");
 }

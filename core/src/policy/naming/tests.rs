@@ -20,7 +20,7 @@ fn who(evidence: &Evidence) -> Option<(String, u8, Vec<String>)> {
             let roles = named.subject.roles.iter().map(ToString::to_string).collect();
             Some((named.subject.id.to_string(), named.assurance.0, roles))
         }
-        Naming::Revoked(_) | Naming::Nobody => None,
+        Naming::Barred(..) | Naming::Nobody => None,
     }
 }
 
@@ -124,7 +124,7 @@ fn a_certificate_past_its_end_is_over_and_a_doubtful_clock_ends_one_by_its_floor
     old.proofs.push(Proof::Certificate { spki: key_of("scada"), role: Some("Operator".into()), not_after });
     let ended = |now: Moment| match name(&world(policy()), &old, now) {
         Naming::Named(named) => named.ended,
-        Naming::Revoked(_) | Naming::Nobody => panic!("nobody"),
+        Naming::Barred(..) | Naming::Nobody => panic!("nobody"),
     };
     assert!(ended(now()));
     assert!(!ended(Moment { wall: UnixMs(not_after.0 - 1), ..now() }));
@@ -155,4 +155,81 @@ fn what_the_policy_says_of_a_subject_wins_over_claims_and_claims_over_facts() {
     let known = named.subject.attributes;
     assert_eq!((known.line, known.location, known.plant_mode), (text("line-1"), text("hall-2"), text("maintenance")));
     assert_eq!(known.second_factor, None);
+}
+
+const BOTH: &str = r#"
+[subjects.both]
+zone = "control-room"
+proof = ["certificate", "address"]
+role = "Operator"
+[subjects.roaming]
+zone = "control-room"
+proof = "address"
+role = "Operator"
+"#;
+
+/// A world in which the registry knows an address of `both`, of `roaming` and of `scada`.
+fn both() -> World {
+    let policy = crate::policy::riverside::load(&format!("{}{BOTH}", crate::policy::riverside::text()));
+    let mut world = world(policy);
+    let registry = Arc::make_mut(&mut world.registry);
+    for (ip, name) in [("10.10.9.60", "both"), ("10.10.9.61", "roaming"), ("10.10.9.62", "scada")] {
+        registry.addresses.insert((ip.parse().unwrap(), None), name.into());
+    }
+    let bound = ("10.10.9.63".parse().unwrap(), "02:1f:5a:00:10:63".parse().ok());
+    registry.addresses.insert(bound, "roaming".into());
+    world
+}
+
+fn assurance(world: &World, evidence: &Evidence) -> Option<(String, u8)> {
+    match name(world, evidence, now()) {
+        Naming::Named(named) => Some((named.subject.id.to_string(), named.assurance.0)),
+        Naming::Barred(..) | Naming::Nobody => None,
+    }
+}
+
+#[test]
+fn the_same_name_is_worth_one_by_its_address_and_three_by_its_certificate() {
+    let world = both();
+    let by_address = evidence(FILLER, "10.10.9.60", None);
+    assert_eq!(assurance(&world, &by_address), Some(("both".to_owned(), 1)));
+    assert_eq!(assurance(&world, &certificate(FILLER, "both", Some("Operator"))), Some(("both".to_owned(), 3)));
+}
+
+#[test]
+fn an_address_of_the_registry_counts_only_where_the_policy_admits_one() {
+    let world = both();
+    let seen = |ip: &str, mac: Option<&str>| assurance(&world, &evidence(FILLER, ip, mac)).map(|(name, _)| name);
+    assert_eq!(seen("10.10.9.61", None).as_deref(), Some("roaming"));
+    assert_eq!(seen("10.10.9.62", None), None, "`scada` shows itself by a certificate alone");
+    assert_eq!(seen("10.10.9.63", None), None);
+    assert_eq!(seen("10.10.9.63", Some("02:1f:5a:00:10:64")), None);
+    assert_eq!(seen("10.10.9.63", Some("02:1f:5a:00:10:63")).as_deref(), Some("roaming"));
+    // The policy's own word about an address comes first.
+    let mut doubled = both();
+    Arc::make_mut(&mut doubled.registry).addresses.insert((SCADA_IP.parse().unwrap(), None), "roaming".into());
+    assert_eq!(assurance(&doubled, &evidence(FILLER, SCADA_IP, None)).unwrap().0, "station");
+}
+
+#[test]
+fn a_key_of_a_name_that_the_policy_knows_by_its_address_alone_shows_nobody() {
+    assert_eq!(assurance(&both(), &certificate(FILLER, "roaming", Some("Operator"))), None);
+}
+
+#[test]
+fn one_that_is_registered_and_not_active_is_a_stranger_and_a_spent_key_is_revoked() {
+    let mut world = both();
+    let registry = Arc::make_mut(&mut world.registry);
+    registry.lives.insert("both".into(), Life::Registered);
+    registry.lives.insert("roaming".into(), Life::Suspended);
+    registry.spent.insert(key_of("lost"));
+    let barred = |evidence: &Evidence| match name(&world, evidence, now()) {
+        Naming::Barred(named, reason) => Some((named.map(|named| named.subject.id.to_string()), reason)),
+        Naming::Named(_) | Naming::Nobody => None,
+    };
+    let both = Some("both".to_owned());
+    assert_eq!(barred(&certificate(FILLER, "both", Some("Operator"))), Some((both, Reason::NoSubject)));
+    let roaming = Some("roaming".to_owned());
+    assert_eq!(barred(&evidence(FILLER, "10.10.9.61", None)), Some((roaming, Reason::Revoked)));
+    assert_eq!(barred(&certificate(FILLER, "lost", Some("Operator"))), Some((None, Reason::Revoked)));
 }

@@ -16,7 +16,7 @@ pub(crate) fn standing(world: &World, evidence: &Evidence, now: Moment, cache: &
     let policy = &world.policy;
     let (named, life) = match name(world, evidence, now) {
         Naming::Nobody => (None, Some(Reason::NoSubject)),
-        Naming::Revoked(named) => (named, Some(Reason::Revoked)),
+        Naming::Barred(named, reason) => (named, Some(reason)),
         Naming::Named(named) => (Some(named), None),
     };
     let mut until = named.as_ref().map_or_else(Until::default, |named| named.until);

@@ -87,8 +87,8 @@ fn ten_thousand_sensors_of_one_kind_hold_one_table() {
     let station = sensors.subjects["station"].clone();
     for sensor in 0..10_000_u32 {
         let address = std::net::Ipv4Addr::from(0x0a0a_0000 | sensor << 16 >> 16).into();
-        let proof = SubjectProof::Address { address, mac: None };
-        sensors.subjects.insert(format!("sensor-{sensor}").as_str().into(), SubjectEntry { proof, ..station.clone() });
+        let proofs = vec![SubjectProof::Address { address: Some(address), mac: None }];
+        sensors.subjects.insert(format!("sensor-{sensor}").as_str().into(), SubjectEntry { proofs, ..station.clone() });
     }
     let (world, now) = (world(sensors), at("2026-03-10 10:00"));
     let mut cache = TableCache::default();

@@ -13,6 +13,6 @@ pub(in crate::policy) fn check_name(name: &str, at: usize, object: &str, out: &m
 }
 
 /// Whether a text can be a name.
-pub(in crate::policy) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().count() <= 64 && name.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
 }
