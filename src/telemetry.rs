@@ -29,6 +29,15 @@ pub enum Seen {
         /// The generation of the world that allowed it.
         generation: u64,
     },
+    /// A frame that is about to be forwarded has another transaction id on a shared link.
+    Renamed {
+        /// The device.
+        device: SocketAddr,
+        /// The client's.
+        id: u16,
+        /// The link's.
+        name: u16,
+    },
     /// Another world is in force.
     World {
         /// The world.

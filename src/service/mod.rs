@@ -116,6 +116,11 @@ impl House {
         self.shared.fault
     }
 
+    /// Who is told what happens; nobody on a real gateway.
+    pub(crate) fn probe(&self) -> &dyn Probe {
+        &*self.shared.probe
+    }
+
     /// What has to be done once a second: standings that have come to an end, counts that want to be said.
     pub(crate) fn tick(&self, minute: bool) {
         let now = self.time.now();

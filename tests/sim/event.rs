@@ -127,6 +127,12 @@ pub(crate) enum Event {
         writes: Writes,
     },
     // the gateway
+    /// A request has another id on the link that masters share.
+    Renamed {
+        plc: Plc,
+        id: u16,
+        name: u16,
+    },
     World(Seen),
     /// `raw`: bytes of a conduit that observes, of which nothing else is known.
     Forwarded {

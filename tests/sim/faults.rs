@@ -38,6 +38,7 @@ pub(crate) const ALL: &[(Planted, &str)] = &[
     (Planted::Bypass, "I7"),
     (Planted::Product(Fault::RevokeNotDurable), "I9"),
     (Planted::Bypass, "I10"),
+    (Planted::Product(Fault::SharedReplyToNext), "I10"),
     (Planted::Product(Fault::LimitIgnored), "I11"),
     (Planted::Blind, "I12"),
     (Planted::NoPolicy, "L1"),

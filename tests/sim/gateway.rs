@@ -19,7 +19,7 @@ use super::faults::Planted;
 use super::image::SimMedium;
 use super::key::SimKey;
 use super::log::{Log, SimClock};
-use super::policies::{OBSERVED, POLICIES, Who, text};
+use super::policies::{OBSERVED, POLICIES, Plc, Who, text};
 use super::power::Power;
 use super::run::Plant;
 use super::wire::Net;
@@ -61,6 +61,10 @@ impl Witness {
                 seq: seq.map(|seq| seq.0),
                 late,
             },
+            Told::Renamed { device, id, name } => {
+                let plc = Plc::ALL.into_iter().find(|plc| plc.socket() == device).unwrap();
+                Event::Renamed { plc, id, name }
+            }
             Told::World { world, modes } => {
                 let told = modes.iter().find(|(id, _)| id.as_str() == OBSERVED).map(|(_, mode)| *mode);
                 let own = world.policy.conduits.get(OBSERVED).map(|conduit| conduit.mode);

@@ -39,6 +39,8 @@ pub(crate) struct Asked {
 
 #[derive(Debug, Default)]
 pub(crate) struct Model {
+    /// Which requests had which id on a shared link, in the order in which they got it.
+    renamed: BTreeMap<(Plc, u16), Vec<u16>>,
     /// The one promise that is checked, if not all are.
     only: Option<&'static str>,
     pub(crate) worlds: Vec<(u64, Seen)>,
@@ -154,6 +156,16 @@ impl Model {
         self.moods.iter().any(overlaps)
     }
 
+    /// The id that the master of a frame gave it. After a restart a shared link gives the same ids again.
+    pub(crate) fn asked_as(&self, plc: Plc, frame: &Frame) -> u16 {
+        let same = |id: &&u16| {
+            let asked = self.asked.get(id);
+            asked.is_some_and(|asked| asked.frame.unit == frame.unit && asked.frame.pdu == frame.pdu)
+        };
+        let known = self.renamed.get(&(plc, frame.id));
+        known.and_then(|known| known.iter().rev().find(same)).copied().unwrap_or(frame.id)
+    }
+
     /// True when the gateway that is up has answered on the connection of a request, and may not close it.
     pub(crate) fn is_proven(&self, id: u16) -> bool {
         self.lines.get(&connection(id)).is_some_and(|(since, odd, _)| *since > self.up_since && *odd < 3)
@@ -216,6 +228,7 @@ impl Model {
                     asked.late |= late;
                 }
             }
+            Event::Renamed { plc, id, name } => self.renamed.entry((*plc, *name)).or_default().push(*id),
             Event::Ordered { id, order } => drop(self.orders.insert(*id, *order)),
             Event::OrderAnswered { id, order, subject, done } => {
                 self.orders.remove(id);

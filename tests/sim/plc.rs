@@ -50,17 +50,20 @@ impl Device {
 
     /// False when the connection is to be closed.
     fn answer(&self, request: &Frame, output: &Output) -> bool {
-        self.log.tell(Event::PlcGot { plc: self.plc, frame: request.clone() });
+        // On a shared link it has another id than its master gave it.
+        let id = self.log.lock().model.asked_as(self.plc, request);
+        self.log.tell(Event::PlcGot { plc: self.plc, frame: Frame { id, ..request.clone() } });
         let mood = *self.mood.lock().unwrap();
         let mut rng = Rng::at(self.seed, self.plc.host(), self.log.now());
-        let reply = |id, wait: u64| {
-            let frame = Frame { id, unit: request.unit, pdu: Ask::of(&request.pdu).reply() };
-            self.say(frame, wait, output);
+        let reply = |name, wait: u64| {
+            let frame = Frame { id: name, unit: request.unit, pdu: Ask::of(&request.pdu).reply() };
+            let id = if name == request.id { id } else { name };
+            self.say(frame, id, wait, output);
         };
         match mood {
             Mood::Dead => {}
             Mood::Closing | Mood::Off => {
-                self.log.tell(Event::PlcSaid { plc: self.plc, id: request.id });
+                self.log.tell(Event::PlcSaid { plc: self.plc, id });
                 return false;
             }
             Mood::Well => reply(request.id, rng.range(1, 15)),
@@ -80,11 +83,11 @@ impl Device {
         true
     }
 
-    fn say(&self, frame: Frame, wait: u64, output: &Output) {
+    fn say(&self, frame: Frame, id: u16, wait: u64, output: &Output) {
         let (output, log, plc) = (Arc::clone(output), Arc::clone(&self.log), self.plc);
         self.tasks.spawn(async move {
             sleep(Duration::from_millis(wait)).await;
-            log.tell(Event::PlcSaid { plc, id: frame.id });
+            log.tell(Event::PlcSaid { plc, id });
             drop(output.lock().await.write_all(&frame.bytes()).await);
         });
     }

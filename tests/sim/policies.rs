@@ -135,6 +135,8 @@ pub(crate) fn text(number: u8) -> String {
         // The third policy moves the drive to another address: nobody there knows it.
         .replace("@DRIVE@", &pick(["10.0.9.30", "10.0.9.30", "10.0.9.33"]))
         .replace("@WRITERS@", &pick(["\"Operator\", \"Supervisor\"", "\"Operator\", \"Supervisor\"", "\"Supervisor\""]))
+        .replace("@FILLER@", &pick(["", "share_upstream = true", "share_upstream = true"]))
+        .replace("@PACKING@", &pick(["share_upstream = true", "", "share_upstream = true"]))
         .replace("@BENCH@", &pick(["when = [\"on shift\"]", "when = [\"on shift\"]", ""]));
     if number < POLICIES { text } else { text.replace("networks", "netwroks") }
 }

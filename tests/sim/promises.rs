@@ -115,6 +115,7 @@ fn no_seed_breaks_a_promise() {
 /// The states that the promises are about do occur.
 fn every_state_is_reached(kinds: &BTreeMap<String, u64>) {
     for kind in [
+        "Renamed",
         "Answered 01",
         "Answered 03",
         "Answered 06",

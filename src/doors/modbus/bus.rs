@@ -114,7 +114,8 @@ struct Terms {
     priority: Priority,
     tells_apart: bool,
     long_frames: bool,
-    broadcasts: bool,
+    /// Several units lie behind it.
+    is_bus: bool,
     connections: u16,
     within: u64,
 }
@@ -127,7 +128,7 @@ impl Terms {
             priority: asset.priority,
             tells_apart: asset.tells_apart,
             long_frames: asset.long_frames,
-            broadcasts: asset.zero == UnitZero::Broadcast,
+            is_bus: asset.zero == UnitZero::Broadcast,
             connections: asset.connections,
             within: ms(asset.answer_within),
         }

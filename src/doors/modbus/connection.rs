@@ -171,7 +171,8 @@ impl Connection {
     /// Goes over to the kind of link that the policy wants; false while something is under way on the other kind. Raw bytes, and
     /// the rest of a frame of which the device has the first bytes, need a link of their own.
     fn board(&mut self) -> bool {
-        let shared = self.asset.shared && self.mode == Mode::Enforce && !self.line.is_begun();
+        let begun = self.passed > 0 || self.line.is_begun();
+        let shared = self.asset.shared && self.mode == Mode::Enforce && !begun;
         if self.south.is_shared() == shared {
             return true;
         }

@@ -43,7 +43,7 @@ networks = ["127.0.9.0/24", "::1/128"]
 zone = "cell"
 listen = [@AT@]
 connect = "modbus://@PLC@"
-units = [1]
+units = @UNITS@
 @ASSET@
 [assets.plc.points]
 low = "holding 0-99"
@@ -98,6 +98,7 @@ pub(crate) struct Setup {
     pub(crate) asset: &'static str,
     pub(crate) mode: &'static str,
     pub(crate) record: &'static str,
+    pub(crate) units: &'static str,
     /// Lines at the end of the policy.
     pub(crate) more: &'static str,
 }
@@ -110,6 +111,7 @@ impl Default for Setup {
             asset: "connections = 200",
             mode: "enforce",
             record: "durable",
+            units: "[1]",
             more: "",
         }
     }
@@ -122,6 +124,8 @@ pub(crate) struct Running {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) lan: Arc<Lan>,
     pub(crate) folder: PathBuf,
+    /// The text of the policy that it started with.
+    pub(crate) policy: String,
     handle: Handle,
     stop: Arc<Notify>,
     ended: mpsc::Receiver<()>,
@@ -145,6 +149,7 @@ impl Running {
         let policy = POLICY
             .replace("@AT@", &all.join(", "))
             .replace("@PLC@", &plc.to_string())
+            .replace("@UNITS@", setup.units)
             .replace("@ASSET@", setup.asset)
             .replace("@MODE@", setup.mode)
             .replace("@RECORD@", setup.record)
@@ -155,7 +160,7 @@ impl Running {
         let (sender, receiver) = mpsc::sync_channel(1);
         let (end, ended) = mpsc::sync_channel(1);
         let stop = Arc::new(Notify::new());
-        let (stopped, place) = (Arc::clone(&stop), folder.clone());
+        let (stopped, place, text) = (Arc::clone(&stop), folder.clone(), policy.clone());
         let lan = Arc::new(Lan::default());
         let net: Arc<dyn Network> = Arc::<Lan>::clone(&lan);
         beside(move || {
@@ -188,7 +193,7 @@ impl Running {
             end.send(()).ok();
         });
         let (gateway, handle) = receiver.recv_timeout(Duration::from_secs(20)).expect("the gateway starts");
-        let running = Self { at, also, gateway, lan, folder, handle, stop, ended };
+        let running = Self { at, also, gateway, lan, folder, policy: text, handle, stop, ended };
         until("it listens", || {
             let states = running.gateway.listeners.states();
             !states.is_empty() && states.values().all(|state| state.trouble.is_none())
@@ -208,6 +213,12 @@ impl Running {
     /// Orders a mode, as a person would.
     pub(crate) fn set_mode(&self, mode: Mode) {
         self.handle.block_on(self.house().orders.set_mode(&CONDUIT.into(), mode, "it")).unwrap();
+    }
+
+    /// Takes another policy into force.
+    pub(crate) fn activate(&self, text: String) {
+        let tasks = &self.house().tasks;
+        self.handle.block_on(self.house().orders.activate(text, tasks)).unwrap();
     }
 
     /// Revokes a subject; how many sessions were cut.

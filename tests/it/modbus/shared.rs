@@ -1,6 +1,8 @@
 //! Masters that share one link to a device with few sockets: every reply to its owner, and nobody at another's cost.
 
 mod doubts;
+mod fair;
+mod owners;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,6 +31,24 @@ proof = "address"
 address = "127.0.9.15"
 role = "Operator"
 priority = "low"
+"#;
+/// As [`SUBJECTS`], without priorities.
+const EQUALS: &str = r#"
+[subjects.third]
+zone = "office"
+proof = "address"
+address = "127.0.9.13"
+role = "Operator"
+[subjects.fourth]
+zone = "office"
+proof = "address"
+address = "127.0.9.14"
+role = "Operator"
+[subjects.fifth]
+zone = "office"
+proof = "address"
+address = "127.0.9.15"
+role = "Operator"
 "#;
 const SHARED: &str = "share_upstream = true\nconnections = 2\nanswer_within = \"3 s\"";
 /// A converter of which nobody knows whether it echoes transaction ids.

@@ -15,6 +15,7 @@ use super::wire::Asked;
 use super::{Bus, State, Task, Terms};
 use crate::service::gate::Permit;
 use crate::service::sessions::Session;
+use crate::telemetry::Seen;
 
 /// Given back when dropped: what is under way is then awaited and swallowed.
 pub(in super::super) struct Berth {
@@ -110,16 +111,28 @@ impl Berth {
         let mut cx = Context::from_waker(&task);
         let frames: Vec<_> = permits.iter().map(|permit| permit.peek().clone()).collect();
         let State { socket, wire, .. } = state;
-        let sent = socket.send(&mut cx, permits, |_| wire.fresh());
+        let (device, probe) = (self.bus.device, self.bus.house.probe());
+        let sent = socket.send(&mut cx, permits, |frame| {
+            let name = wire.fresh();
+            if probe.listens() {
+                probe.tell(Seen::Renamed { device, id: frame.id(), name });
+            }
+            name
+        });
         let now = self.bus.now();
         state.turns.used(self.seat, sent.len());
-        let within = state.members.get(&self.seat).map_or(0, |member| member.terms.within);
+        let terms = state.members.get(&self.seat).map(|member| (member.terms.within, member.terms.is_bus));
+        let (within, is_bus) = terms.unwrap_or_default();
         let mut failed = false;
         for (frame, sent) in frames.into_iter().zip(&sent) {
             match sent {
                 Sent::Whole(_, name) => {
                     let mut asked = Asked { name: *name, owner: Some(self.seat), frame, sent: now, until: now };
-                    let wait = state.units.patience(asked.unit()).map_or(within, |patience| patience.min(within));
+                    let wait = state
+                        .units
+                        .patience(asked.unit())
+                        .filter(|_| is_bus)
+                        .map_or(within, |patience| patience.min(within));
                     asked.until = BootMs(now.0.saturating_add(wait));
                     state.wire.push(asked);
                 }
@@ -164,11 +177,12 @@ impl Berth {
         state.move_on(&self.bus);
     }
 
-    /// Whether a request to this unit is to be answered at once, since the unit is silent.
+    /// Whether a request to this unit is to be answered at once, since the unit is silent. A device that is no bus has nobody
+    /// else on it to be spared.
     pub(in super::super) fn is_deaf(&self, unit: u8, id: u16) -> bool {
         let (mut state, now) = (self.bus.lock(), self.bus.now());
-        let broadcast = unit == 0 && state.members.get(&self.seat).is_some_and(|member| member.terms.broadcasts);
-        !broadcast && state.units.is_deaf(unit, (self.seat, id), now)
+        let of_bus = unit != 0 && state.members.get(&self.seat).is_some_and(|member| member.terms.is_bus);
+        of_bus && state.units.is_deaf(unit, (self.seat, id), now)
     }
 
     pub(in super::super) fn is_up(&self) -> bool {

@@ -11,6 +11,9 @@ use super::super::classify::{Frame, head};
 /// Requests whose answer may still come although nobody waits for it. With more the link is opened anew.
 const LATE: usize = 256;
 
+/// Set in every transaction id of the bus's own.
+const OURS: u16 = 0x8000;
+
 /// One request that the device has.
 #[derive(Debug)]
 pub(super) struct Asked {
@@ -61,16 +64,19 @@ pub(super) struct Wire {
     asked: Vec<Asked>,
     late: VecDeque<(u16, u8, Box<[u8]>)>,
     name: u16,
+    /// The device has echoed an id on this link: it does so always, or it has lost count.
+    echoes: bool,
 }
 
 impl Wire {
-    /// A transaction id that nothing on the link has.
+    /// A transaction id that nothing on the link has. Its high bit is set, so that who looks at the wire can tell a shared link's
+    /// ids from those of most masters, which count from zero.
     pub(super) fn fresh(&mut self) -> u16 {
         loop {
-            self.name = self.name.wrapping_add(1);
+            self.name = self.name.wrapping_add(1) | OURS;
             let taken = self.asked.iter().any(|one| one.name == self.name)
                 || self.late.iter().any(|(name, ..)| *name == self.name);
-            // INVARIANT: fewer than 65,536 are under way or late, so that this ends.
+            // INVARIANT: fewer than 32,768 are under way or late, so that this ends.
             if !taken {
                 return self.name;
             }
@@ -85,14 +91,20 @@ impl Wire {
         self.asked.push(asked);
     }
 
-    /// Whose a whole reply frame is. Without `by_name` the device makes up transaction ids, and one request at most is under way.
+    /// Whose a whole reply frame is. Without `by_name` the device may make up transaction ids, and one request at most is under
+    /// way; once it has echoed one it is held to that, so that a second answer to one request is not taken for the next one's.
     pub(super) fn whose(&mut self, reply: &[u8], by_name: bool) -> Whose {
         let Some(view) = FrameView::of(reply) else { return Whose::Doubt };
+        let by_name = by_name || self.echoes;
         let found = self.asked.iter().position(|one| !by_name || one.name == view.id);
         if let Some(at) = found {
             let answer = self.asked.get(at).and_then(|one| one.answer(&view, by_name));
             return match answer {
-                Some(matched) => Whose::Of(self.asked.remove(at), matched),
+                Some(matched) => {
+                    let asked = self.asked.remove(at);
+                    self.echoes |= asked.name == view.id;
+                    Whose::Of(asked, matched)
+                }
                 None => Whose::Doubt,
             };
         }
@@ -151,6 +163,10 @@ impl Wire {
     /// The link is gone: nothing of it can be answered any more.
     pub(super) fn lost(&mut self) -> Vec<Asked> {
         self.late.clear();
+        self.echoes = false;
         std::mem::take(&mut self.asked)
     }
 }
+
+#[cfg(test)]
+mod tests;

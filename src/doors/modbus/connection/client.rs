@@ -121,7 +121,9 @@ impl Connection {
             // The new link has seen nothing of it.
             frame = frame.after(0);
         }
-        self.board();
+        if !frame.is_begun() {
+            self.board();
+        }
         let mut admitted = |safe: bool| self.south.admit(safe);
         let stage = match self.house.gate.judge(&self.session, frame.clone()) {
             Verdict::Pass(permit) if admitted(permit.is_safe()) => Stage::Ready(permit),
