@@ -97,24 +97,30 @@ pub(crate) fn apply(house: &Arc<House>, door: &Door, listeners: &Arc<Listeners>)
             continue;
         }
         let stop = Arc::new(Notify::new());
-        let trouble = if tls { "TLS is not served yet" } else { "starting" };
-        let state = ListenerState { asset, tls, trouble: Some(trouble.to_owned()) };
+        let state = ListenerState { asset, tls, trouble: Some("starting".to_owned()) };
         entries.insert(at, Entry { state, stop: Arc::clone(&stop) });
-        if tls {
-            continue;
-        }
-        house.tasks.spawn(listen(Arc::clone(house), door.clone(), Arc::clone(listeners), at, stop));
+        house.tasks.spawn(listen(Arc::clone(house), door.clone(), Arc::clone(listeners), (at, tls), stop));
     }
 }
 
-async fn listen(house: Arc<House>, door: Door, listeners: Arc<Listeners>, at: SocketAddr, stop: Arc<Notify>) {
+async fn listen(
+    house: Arc<House>,
+    door: Door,
+    listeners: Arc<Listeners>,
+    (at, tls): (SocketAddr, bool),
+    stop: Arc<Notify>,
+) {
     loop {
         let work = async {
             match house.net.listen(at).await {
                 Ok(listener) => {
-                    tracing::info!(%at, "listening");
+                    tracing::info!(%at, tls, "listening");
                     listeners.say(at, &stop, None);
-                    door.serve(listener, at).await;
+                    if tls {
+                        door.serve_tls(listener, at).await;
+                    } else {
+                        door.serve(listener, at).await;
+                    }
                 }
                 Err(error) => {
                     tracing::error!(%at, %error, "cannot listen; next try in 5 s");

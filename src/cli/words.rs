@@ -124,8 +124,12 @@ fn session(record: &SessionRecord) -> String {
         SessionEvent::Cut => "connection CUT".to_owned(),
         SessionEvent::Malformed => "closed for malformed bytes".to_owned(),
         SessionEvent::TimedOut => "closed for being too slow".to_owned(),
+        SessionEvent::Handshake(failure) => format!("TLS handshake REFUSED: {}", failure.says()),
     };
-    format!("{} from {} at {}: {what}", named(record.subject.as_ref()), record.source, record.listener)
+    let key = record.key.map_or_else(String::new, |key| format!(", key {}", key.short()));
+    let serial = record.serial.as_ref().map_or_else(String::new, |serial| format!(", serial {serial}"));
+    let who = named(record.subject.as_ref());
+    format!("{who} from {} at {}: {what}{key}{serial}", record.source, record.listener)
 }
 
 fn gateway(record: &GatewayRecord) -> String {

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bulkhead_core::decision::Reason;
-use bulkhead_core::identity::{Evidence, Proof};
-use bulkhead_core::journal::record::{SessionEvent, SessionRecord};
+use bulkhead_core::digest::Sha256;
+use bulkhead_core::identity::{Assurance, Evidence, Proof};
+use bulkhead_core::journal::record::{HandshakeFailure, SessionEvent, SessionRecord};
 use bulkhead_core::moment::Moment;
 use bulkhead_core::names::SubjectId;
 use bulkhead_core::policy::model::Mode;
@@ -168,6 +169,11 @@ impl Session {
             source: self.peer,
             listener: self.listener,
             assurance: footing.standing.assurance,
+            key: self.with_proofs(|proof| match proof {
+                Proof::Certificate { spki, .. } => Some(*spki),
+                Proof::Address { .. } | Proof::Token { .. } | Proof::SessionGrant { .. } => None,
+            }),
+            serial: None,
         }
     }
 }
@@ -244,6 +250,21 @@ impl Sessions {
         self.shared.flush_repeats(session, now);
         let how = if session.is_cut() { SessionEvent::Cut } else { how };
         self.shared.say_session(&session.record(how), now);
+    }
+
+    /// Says that a TLS handshake came to nothing, with the certificate that was shown in it, where one was.
+    pub fn turned_away(
+        &self,
+        peer: SocketAddr,
+        listener: SocketAddr,
+        failure: HandshakeFailure,
+        shown: Option<(Sha256, String)>,
+    ) {
+        let (key, serial) = shown.unzip();
+        let what = SessionEvent::Handshake(failure);
+        let assurance = Assurance::NONE;
+        let record = SessionRecord { what, subject: None, source: peer, listener, assurance, key, serial };
+        self.shared.say_session(&record, self.shared.time.now());
     }
 
     /// Adds a proof that was shown on a live session.

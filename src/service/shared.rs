@@ -57,6 +57,18 @@ impl Shared {
         let who = name_of(record.subject.as_ref(), record.source);
         let reason = match record.what {
             SessionEvent::Refused(reason) => reason,
+            SessionEvent::Handshake(failure) => {
+                let (by_itself, over) = self.tally.handshake(record.source.ip(), failure, now.boot);
+                for event in over {
+                    self.say(event, now);
+                }
+                if by_itself {
+                    let (key, serial) = (record.key.map(|key| key.to_string()), record.serial.as_deref());
+                    tracing::info!(peer = %record.source, at = %record.listener, key, serial, "handshake refused: {}", failure.says());
+                    self.say(Event::Session(record.clone()), now);
+                }
+                return;
+            }
             SessionEvent::Opened
             | SessionEvent::Closed
             | SessionEvent::Cut

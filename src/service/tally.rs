@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bulkhead_core::decision::{Class, Reason};
-use bulkhead_core::journal::record::{Event, GatewayRecord};
+use bulkhead_core::journal::record::{Event, GatewayRecord, HandshakeFailure};
 use bulkhead_core::moment::BootMs;
 use bulkhead_core::names::{AssetId, ConduitId};
 use bulkhead_core::policy::table::ConduitSettings;
@@ -30,6 +30,8 @@ struct Minute {
     kinds: BTreeMap<Kind, u64>,
     /// Beginnings and ends of sessions by source.
     sessions: BTreeMap<IpAddr, u64>,
+    /// Handshakes that came to nothing; those of sources beyond number have none.
+    handshakes: BTreeMap<(Option<IpAddr>, HandshakeFailure), u64>,
 }
 
 /// The counters.
@@ -39,6 +41,7 @@ pub struct Tally {
     repeated: AtomicU64,
     late: AtomicU64,
     alarms: AtomicU64,
+    handshakes: AtomicU64,
     denied: [AtomicU64; Reason::ALL.len()],
     minute: Mutex<Minute>,
     /// Somebody follows a conduit: without this every frame would look into the map.
@@ -71,6 +74,8 @@ pub struct Counters {
     pub late: u64,
     /// Alarms.
     pub alarms: u64,
+    /// TLS handshakes that came to nothing.
+    pub handshakes: u64,
     /// Refusals by reason, those of `observe` included.
     pub denied: BTreeMap<Reason, u64>,
 }
@@ -165,6 +170,20 @@ impl Tally {
         (*count <= SESSIONS, over)
     }
 
+    /// Counts a handshake that came to nothing; true when it is to be recorded by itself.
+    pub(crate) fn handshake(&self, source: IpAddr, failure: HandshakeFailure, now: BootMs) -> (bool, Vec<Event>) {
+        self.handshakes.fetch_add(1, Ordering::Relaxed);
+        let mut minute = self.minute.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = end_of(&mut minute, now);
+        let mut kind = (Some(source.to_canonical()), failure);
+        if minute.handshakes.len() >= KINDS && !minute.handshakes.contains_key(&kind) {
+            kind.0 = None;
+        }
+        let count = minute.handshakes.entry(kind).or_default();
+        *count += 1;
+        (*count <= FIRST, over)
+    }
+
     /// What the minute that is over still has to say.
     pub(crate) fn flush(&self, now: BootMs) -> Vec<Event> {
         end_of(&mut self.minute.lock().unwrap_or_else(PoisonError::into_inner), now)
@@ -179,6 +198,7 @@ impl Tally {
             repeated: read(&self.repeated),
             late: read(&self.late),
             alarms: read(&self.alarms),
+            handshakes: read(&self.handshakes),
             denied: denied.filter(|(_, count)| *count > 0).collect(),
         }
     }
@@ -200,10 +220,25 @@ fn end_of(minute: &mut Minute, now: BootMs) -> Vec<Event> {
             })
         },
     );
+    let handshakes = failed(std::mem::take(&mut minute.handshakes));
     let more = std::mem::take(&mut minute.kinds).into_iter().filter(|(_, count)| *count > FIRST);
     more.map(|((who, asset, reason), count)| Event::Denied { who, asset, reason, count: count - FIRST })
         .chain(churn)
+        .chain(handshakes)
         .collect()
+}
+
+/// One line a source about handshakes beyond the first of each kind.
+fn failed(handshakes: BTreeMap<(Option<IpAddr>, HandshakeFailure), u64>) -> impl Iterator<Item = Event> {
+    let mut sources: BTreeMap<Option<IpAddr>, Vec<String>> = BTreeMap::new();
+    for ((source, failure), count) in handshakes.into_iter().filter(|(_, count)| *count > FIRST) {
+        let more = count - FIRST;
+        sources.entry(source).or_default().push(format!("{more} more because {}", failure.says()));
+    }
+    sources.into_iter().map(|(source, kinds)| {
+        let text = format!("handshakes that came to nothing in a minute: {}", kinds.join(", "));
+        Event::Gateway(GatewayRecord::Alarm { what: "handshake-flood".to_owned(), source, asset: None, text })
+    })
 }
 
 #[cfg(test)]
@@ -248,6 +283,27 @@ mod tests {
         tally.allow(Some(&one));
         assert_eq!(count.read(), (1, 1));
         assert_eq!(tally.counters().allowed, 5);
+    }
+
+    #[test]
+    fn a_flood_of_handshakes_is_ten_records_of_a_kind_and_one_alarm_a_source() {
+        let tally = Tally::default();
+        let source: IpAddr = "10.0.0.9".parse().unwrap();
+        let fail = |failure| (0..5_000).filter(|ms| tally.handshake(source, failure, BootMs(*ms)).0).count();
+        assert_eq!(fail(HandshakeFailure::TimedOut), 10);
+        assert_eq!(fail(HandshakeFailure::UnknownIssuer), 10, "one kind does not hide another");
+        for number in 0..100_000_u32 {
+            tally.handshake(IpAddr::from(number.to_be_bytes()), HandshakeFailure::Busy, BootMs(5_000));
+        }
+        assert_eq!(tally.minute.lock().unwrap().handshakes.len(), KINDS + 1, "bounded, whoever comes");
+        let over = tally.flush(BootMs(60_000));
+        let [Event::Gateway(GatewayRecord::Alarm { source: None, .. }), Event::Gateway(known)] = over.as_slice() else {
+            panic!("{over:?}")
+        };
+        let GatewayRecord::Alarm { what, source: Some(_), text, .. } = known else { panic!("{known:?}") };
+        assert_eq!(what, "handshake-flood");
+        assert!(text.contains("4990 more because its certificate is signed by nobody"), "{text}");
+        assert_eq!(tally.counters().handshakes, 110_000);
     }
 
     #[test]

@@ -3,13 +3,17 @@
 mod client;
 mod gateway;
 mod lan;
+mod pki;
 mod plc;
+mod secure;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Client, frame, hex};
 pub(crate) use gateway::{CLIENT, OTHER, Running, Setup};
+pub(crate) use pki::{Card, Pki, Wish, text};
 pub(crate) use plc::{Do, Plc, beside};
+pub(crate) use secure::{Secure, TLS12, TLS13, offer};
 
 /// How long something took, by the test's own clock.
 pub(crate) struct Watch(Instant);

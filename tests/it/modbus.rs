@@ -11,3 +11,4 @@ mod repeats;
 mod replies;
 mod retries;
 mod shared;
+mod tls;

@@ -206,6 +206,12 @@ pub struct SessionRecord {
     pub listener: SocketAddr,
     /// What the evidence is worth.
     pub assurance: Assurance,
+    /// SHA-256 of the public key of the certificate that was shown, where one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Sha256>,
+    /// The serial number of that certificate, in hex; where it was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
 }
 
 /// What happened to a session.
@@ -224,6 +230,67 @@ pub enum SessionEvent {
     Malformed,
     /// It was closed for being slow.
     TimedOut,
+    /// It never began: the TLS handshake came to nothing.
+    Handshake(HandshakeFailure),
+}
+
+/// Why a TLS handshake came to nothing. The peer gets the alert that the standard has for it, never this word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HandshakeFailure {
+    /// The client showed no certificate.
+    NoCertificate,
+    /// Nobody whom this gateway believes has signed it.
+    UnknownIssuer,
+    /// Its end has come.
+    Expired,
+    /// Its beginning has not come.
+    NotYetValid,
+    /// It is not for clients.
+    WrongUsage,
+    /// Its issuer has taken it back.
+    Revoked,
+    /// A signature is wrong, or of a kind that is not accepted.
+    Signature,
+    /// No TLS, or none as the standard has it.
+    Malformed,
+    /// Nothing from TLS 1.2 up is offered.
+    Version,
+    /// No cipher suite or group in common.
+    Cipher,
+    /// The client does not believe this gateway, or ended the handshake for a reason of its own.
+    Untrusted,
+    /// It was not over in time.
+    TimedOut,
+    /// The client went.
+    Closed,
+    /// Too many are under way.
+    Busy,
+    /// This gateway has no certificate, or none that can be used.
+    NoMaterial,
+}
+
+impl HandshakeFailure {
+    /// In words, for people.
+    pub const fn says(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "the client showed no certificate",
+            Self::UnknownIssuer => "its certificate is signed by nobody whom this gateway believes",
+            Self::Expired => "its certificate is over",
+            Self::NotYetValid => "its certificate is not valid yet",
+            Self::WrongUsage => "its certificate is not for clients",
+            Self::Revoked => "its certificate was revoked by its issuer",
+            Self::Signature => "a signature of it is wrong or of a kind that is not accepted",
+            Self::Malformed => "what it sent is no TLS",
+            Self::Version => "it offers nothing from TLS 1.2 up",
+            Self::Cipher => "no cipher suite or group in common",
+            Self::Untrusted => "the client ended it: it may not believe this gateway's certificate",
+            Self::TimedOut => "it was not over in time",
+            Self::Closed => "the client went",
+            Self::Busy => "too many are under way",
+            Self::NoMaterial => "this gateway has no certificate that it can use; `bulkhead ca init` makes one",
+        }
+    }
 }
 
 /// Something about the gateway itself.

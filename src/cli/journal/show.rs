@@ -149,9 +149,11 @@ impl Filter {
             }
             Event::Session(session) => {
                 let refused = match session.what {
-                    SessionEvent::Refused(_) | SessionEvent::Cut | SessionEvent::Malformed | SessionEvent::TimedOut => {
-                        true
-                    }
+                    SessionEvent::Refused(_)
+                    | SessionEvent::Cut
+                    | SessionEvent::Malformed
+                    | SessionEvent::TimedOut
+                    | SessionEvent::Handshake(_) => true,
                     SessionEvent::Opened | SessionEvent::Closed => false,
                 };
                 self.point.is_none()

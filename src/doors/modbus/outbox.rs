@@ -43,6 +43,8 @@ impl Outbox {
             self.sent += count;
             gone += count;
         }
+        // What was written may wait in the stream itself: a TLS record of which the socket took a part.
+        ready!(Pin::new(&mut *stream).poll_flush(cx))?;
         self.bytes.clear();
         self.sent = 0;
         // A burst must not be paid for as long as the connection lives.

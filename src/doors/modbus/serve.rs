@@ -4,14 +4,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bulkhead_core::identity::{Evidence, Proof};
-use bulkhead_core::journal::record::SessionEvent;
+use bulkhead_core::identity::{Evidence, Mac, Proof};
+use bulkhead_core::journal::record::{HandshakeFailure, SessionEvent};
+use bulkhead_core::x509::leaf::Leaf;
 use tokio::time::sleep;
 
 use super::alarms::Alarms;
 use super::bus::Buses;
 use super::connection::Connection;
 use super::links::Links;
+use crate::doors::tls::{Room, Secured, Tls};
 use crate::net::{Listen, Stream};
 use crate::service::House;
 use crate::service::sessions::Session;
@@ -32,12 +34,13 @@ pub(super) struct Common {
 pub struct Door {
     house: Arc<House>,
     common: Arc<Common>,
+    tls: Arc<Tls>,
 }
 
 impl Door {
     /// A door of this house.
     pub fn new(house: Arc<House>) -> Self {
-        Self { house, common: Arc::default() }
+        Self { house, common: Arc::default(), tls: Arc::default() }
     }
 
     /// Accepts for ever. `at` is the listener's address as the policy writes it: it selects zone and asset.
@@ -51,19 +54,67 @@ impl Door {
         }
     }
 
+    /// As [`Door::serve`], for Modbus/TCP Security. Nobody waits for a handshake but the one who makes it.
+    pub async fn serve_tls(&self, mut listener: Box<dyn Listen>, at: SocketAddr) {
+        let room = Arc::new(Room::default());
+        loop {
+            match listener.accept().await {
+                Ok((stream, peer)) => self.shake_hands(stream, peer, at, &room),
+                Err(_) => sleep(AFTER_ERROR).await,
+            }
+        }
+    }
+
     fn let_in(&self, stream: Stream, peer: SocketAddr, at: SocketAddr) {
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let peer = canonical(peer);
         let mac = self.house.net.neighbour(peer.ip());
-        let proofs = vec![Proof::Address { ip: peer.ip(), mac }];
-        let evidence = Evidence { listener: at, source: peer.ip(), remote: None, approvals: Vec::new(), proofs };
+        let proof = Proof::Address { ip: peer.ip(), mac };
         // Refused: a cap is reached, or the subject is revoked. The connection is closed; the session service has recorded it.
-        let Ok(session) = self.house.sessions.open(peer, evidence) else { return };
-        let (house, common) = (Arc::clone(&self.house), Arc::clone(&self.common));
+        let Ok(session) = self.house.sessions.open(peer, evidence(at, peer, proof)) else { return };
+        self.house.tasks.spawn(self.clone().run(session, stream, mac));
+    }
+
+    fn shake_hands(&self, stream: Stream, peer: SocketAddr, at: SocketAddr, room: &Arc<Room>) {
+        let peer = canonical(peer);
+        let Some(place) = room.enter(peer.ip()) else {
+            return self.house.sessions.turned_away(peer, at, HandshakeFailure::Busy, None);
+        };
+        let door = self.clone();
         self.house.tasks.spawn(async move {
-            let mut end = End { house: Arc::clone(&house), session: Arc::clone(&session), how: SessionEvent::Closed };
-            end.how = Connection::new(house, common, session, stream, mac).run().await;
+            let house = &door.house;
+            match door.tls.accept(stream, &place, &house.time, &house.trust).await {
+                Err(refused) => {
+                    let shown = refused.leaf.as_ref().map(|leaf| (leaf.spki, leaf.serial.to_string()));
+                    house.sessions.turned_away(peer, at, refused.failure, shown);
+                    refused.let_it_be_read().await;
+                }
+                Ok(Secured { stream, leaf }) => {
+                    drop(place);
+                    // The certificate alone: where somebody is says nothing here. Without one good role it has none.
+                    let Leaf { spki, not_after, role, .. } = leaf;
+                    let proof = Proof::Certificate { spki, role: role.role().cloned(), not_after };
+                    let Ok(session) = house.sessions.open(peer, evidence(at, peer, proof)) else { return };
+                    let mac = house.net.neighbour(peer.ip());
+                    door.run(session, stream, mac).await;
+                }
+            }
         });
     }
+
+    async fn run(self, session: Arc<Session>, stream: Stream, mac: Option<Mac>) {
+        let Self { house, common, .. } = self;
+        let mut end = End { house: Arc::clone(&house), session: Arc::clone(&session), how: SessionEvent::Closed };
+        end.how = Connection::new(house, common, session, stream, mac).run().await;
+    }
+}
+
+/// IPv4 in IPv6's clothes is IPv4.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
+fn evidence(at: SocketAddr, peer: SocketAddr, proof: Proof) -> Evidence {
+    Evidence { listener: at, source: peer.ip(), remote: None, approvals: Vec::new(), proofs: vec![proof] }
 }
 
 /// Serves one listener with a door of its own.

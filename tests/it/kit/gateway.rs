@@ -15,13 +15,17 @@ use bulkhead::ports::keys::SoftwareKey;
 use bulkhead::service::House;
 use bulkhead::tasks::{Tasks, Writers};
 use bulkhead::telemetry::Fault;
+use bulkhead_core::digest::Sha256;
 use bulkhead_core::policy::model::Mode;
+use rustls::ClientConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::client::Client;
 use super::lan::Lan;
+use super::pki::{Card, Pki};
 use super::plc::{Plc, beside};
+use super::secure::{Secure, TLS13, offer};
 use super::until;
 
 /// The station that has rights.
@@ -73,6 +77,14 @@ zone = "office"
 proof = "address"
 address = "::1"
 role = "Operator"
+[subjects.station]
+zone = "office"
+proof = "certificate"
+role = "Operator"
+[subjects.guest]
+zone = "office"
+proof = "certificate"
+role = "Engineer"
 [conduits.office-to-cell]
 from = "office"
 to = "cell"
@@ -94,6 +106,8 @@ pub(crate) struct Setup {
     pub(crate) listen: &'static str,
     /// A second listener of the same asset.
     pub(crate) also: Option<&'static str>,
+    /// A listener of the same asset that speaks TLS.
+    pub(crate) tls: Option<&'static str>,
     /// Lines of the asset.
     pub(crate) asset: &'static str,
     pub(crate) mode: &'static str,
@@ -108,6 +122,7 @@ impl Default for Setup {
         Self {
             listen: "127.0.9.20",
             also: None,
+            tls: None,
             asset: "connections = 200",
             mode: "enforce",
             record: "durable",
@@ -121,6 +136,7 @@ impl Default for Setup {
 pub(crate) struct Running {
     pub(crate) at: SocketAddr,
     pub(crate) also: Option<SocketAddr>,
+    pub(crate) tls: Option<SocketAddr>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) lan: Arc<Lan>,
     pub(crate) folder: PathBuf,
@@ -144,8 +160,9 @@ impl Running {
 
     pub(crate) fn with(plc: SocketAddr, setup: &Setup) -> Self {
         let free = |address| TcpListener::bind((address, 0)).unwrap().local_addr().unwrap();
-        let (at, also) = (free(setup.listen), setup.also.map(free));
-        let all: Vec<_> = [Some(at), also].into_iter().flatten().map(|at| format!("\"{at}\"")).collect();
+        let (at, also, tls) = (free(setup.listen), setup.also.map(free), setup.tls.map(free));
+        let plain = [Some(at), also].into_iter().flatten().map(|at| format!("\"{at}\""));
+        let all: Vec<_> = plain.chain(tls.map(|at| format!("\"mbaps://{at}\""))).collect();
         let policy = POLICY
             .replace("@AT@", &all.join(", "))
             .replace("@PLC@", &plc.to_string())
@@ -193,7 +210,7 @@ impl Running {
             end.send(()).ok();
         });
         let (gateway, handle) = receiver.recv_timeout(Duration::from_secs(20)).expect("the gateway starts");
-        let running = Self { at, also, gateway, lan, folder, policy: text, handle, stop, ended };
+        let running = Self { at, also, tls, gateway, lan, folder, policy: text, handle, stop, ended };
         until("it listens", || {
             let states = running.gateway.listeners.states();
             !states.is_empty() && states.values().all(|state| state.trouble.is_none())
@@ -208,6 +225,35 @@ impl Running {
     /// A connection of the station that has rights.
     pub(crate) fn client(&self) -> Client {
         Client::from(CLIENT, self.at)
+    }
+
+    /// The usual plant with a listener that speaks TLS, and a CA that it believes.
+    pub(crate) fn secure(plc: &Plc) -> (Self, Pki) {
+        Self::secure_in(plc, "enforce")
+    }
+
+    pub(crate) fn secure_in(plc: &Plc, mode: &'static str) -> (Self, Pki) {
+        let setup = Setup { tls: Some("127.0.9.28"), mode, ..Setup::default() };
+        let (running, pki) = (Self::with(plc.at, &setup), Pki::new());
+        running.house().trust.put(pki.material(&[]));
+        (running, pki)
+    }
+
+    /// Makes a key a subject's.
+    pub(crate) fn register(&self, subject: &str, spki: Sha256) {
+        self.house().world.set_registry(|registry| drop(registry.keys.insert(spki, subject.into())));
+    }
+
+    /// A TLS connection of a registered client in the role of the station.
+    pub(crate) fn station(&self, pki: &Pki) -> (Secure, Card) {
+        let card = pki.client("Operator");
+        self.register("station", card.spki);
+        (self.dial(&offer(pki, Some(&card), &TLS13)), card)
+    }
+
+    /// A TLS connection from the address that has rights on the plain listener: an address counts nothing here.
+    pub(crate) fn dial(&self, config: &Arc<ClientConfig>) -> Secure {
+        Secure::from(CLIENT, self.tls.expect("a listener that speaks TLS"), config)
     }
 
     /// Orders a mode, as a person would.
