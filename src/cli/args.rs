@@ -229,6 +229,17 @@ pub(super) enum Policy {
         after_help = "Example:\n  bulkhead policy decide plant.toml < requests.jsonl > answers.jsonl\n\nNo daemon and no state: for oracles, what-if tools and support."
     )]
     Decide(PolicyFile),
+    /// Judge recorded traffic again, under a new policy
+    #[command(
+        after_help = "Each record is judged at its own moment, first under the policy that decided it: what does not come to the\n\
+        same is told, never hidden. Then the list says who would lose and gain which operation on which point.\n\
+        No daemon is needed.\n\n\
+        Examples:\n  bulkhead policy replay /var/lib/bulkhead/journal --with new.toml\n  \
+        bulkhead policy replay /media/copy --with new.toml --policy active.toml\n  \
+        bulkhead journal show --last 100000 --json > export.jsonl; bulkhead policy replay export.jsonl --with new.toml\n\n\
+        The exit code is 1 when something would be lost."
+    )]
+    Replay(PolicyReplay),
     /// Judge a candidate policy beside the one in force, on live traffic
     #[command(
         after_help = "Nothing that the candidate says changes anything: each request is judged by both, and the screen lists who\n\
@@ -282,6 +293,19 @@ pub(super) struct Restore {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyReplay {
+    /// The journal's folder, or a file with its lines
+    #[arg(value_name = "JOURNAL")]
+    pub(super) journal: PathBuf,
+    /// The new policy
+    #[arg(long = "with", value_name = "NEW")]
+    pub(super) new: PathBuf,
+    /// The policy that decided; the one in force unless set
+    #[arg(long = "policy", value_name = "OLD")]
+    pub(super) old: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

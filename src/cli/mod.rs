@@ -16,6 +16,7 @@ mod journal;
 mod orders;
 mod out;
 mod policy;
+mod replay;
 mod run;
 mod shadow;
 mod status;
@@ -109,6 +110,7 @@ fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
         Verb::Policy(args::Policy::Activate(arguments)) => orders::activate(&arguments, context),
         Verb::Policy(args::Policy::History) => history::list(context),
         Verb::Policy(args::Policy::Restore(arguments)) => history::restore(&arguments, context),
+        Verb::Policy(args::Policy::Replay(arguments)) => replay::run(&arguments, context),
         Verb::Policy(args::Policy::Shadow(arguments)) => shadow::run(&arguments, context),
         Verb::Subject(args::Subject::List) => orders::subjects(context),
         Verb::Subject(args::Subject::Revoke(arguments)) => orders::revoke(&arguments, context),

@@ -1,9 +1,10 @@
 //! What a decision looks like in the journal: everything that `explain` needs to say why.
 
-use bulkhead_core::access::{Access, Bank, Target, Values};
+use bulkhead_core::access::{Access, Target, Values};
 use bulkhead_core::decision::Decision;
 use bulkhead_core::identity::Proof;
-use bulkhead_core::journal::record::{AccessRecord, DecisionRecord, Event};
+use bulkhead_core::journal::record::{AccessRecord, DecisionRecord, Event, ProofRecord};
+use bulkhead_core::journal::target;
 use bulkhead_core::moment::Moment;
 
 use super::gate::Request;
@@ -45,7 +46,36 @@ pub(crate) fn decision<T: Request>(
         frame: request.frame(),
         accesses: accesses.iter().map(|access| one(shared, footing, access, now)).collect(),
         doubtful: decision.doubtful,
+        proofs: session.read_proofs(proofs),
     }))
+}
+
+/// What was shown beside the address, as far as judging again needs it.
+fn proofs(shown: &[Proof]) -> Option<Vec<ProofRecord>> {
+    let address = |proof: &Proof| matches!(proof, Proof::Address { .. });
+    if !shown.is_empty() && shown.iter().all(address) {
+        return None;
+    }
+    let record = |proof: &Proof| match proof {
+        Proof::Address { .. } => ProofRecord::Address,
+        Proof::Certificate { role, not_after, .. } => {
+            ProofRecord::Certificate { role: role.clone(), not_after: *not_after }
+        }
+        Proof::Token { subject, roles, claims, bound_to, expires } => ProofRecord::Token {
+            subject: subject.clone(),
+            roles: roles.clone(),
+            bound: bound_to.is_some(),
+            expires: *expires,
+            claims: claims.clone(),
+        },
+        Proof::SessionGrant { grant } => ProofRecord::SessionGrant {
+            subject: grant.subject.clone(),
+            by: grant.by.clone(),
+            ends: grant.ends,
+            ends_ran: grant.ends_ran,
+        },
+    };
+    Some(shown.iter().map(record).collect())
 }
 
 fn one(shared: &Shared, footing: &Footing, access: &Access<'_>, now: Moment) -> AccessRecord {
@@ -54,10 +84,11 @@ fn one(shared: &Shared, footing: &Footing, access: &Access<'_>, now: Moment) -> 
     let mut record = AccessRecord {
         verb: access.verb,
         points: points.iter().map(|touched| format!("{}/{}", touched.asset, touched.point)).collect(),
-        target: target(access),
+        target: target::text(access.target),
         last: None,
         last_age: None,
         new: None,
+        mask: None,
     };
     if let Target::Registers { unit, bank, first, count, values } = access.target
         && values != Values::None
@@ -66,25 +97,9 @@ fn one(shared: &Shared, footing: &Footing, access: &Access<'_>, now: Moment) -> 
             table.asset().and_then(|asset| shared.values.last(asset, (unit, bank), first, count.get(), now.boot));
         (record.last, record.last_age) = last.unzip();
         record.new = (0..count.get()).map(|at| element(values, at)).collect();
+        if let Values::Mask { and, or } = values {
+            record.mask = Some([and, or]);
+        }
     }
     record
-}
-
-/// `holding 100-101`, `coils 16`, `function 8/1`.
-fn target(access: &Access<'_>) -> String {
-    match access.target {
-        Target::Registers { bank, first, count, .. } => {
-            let bank = match bank {
-                Bank::Coils => "coils".to_owned(),
-                Bank::Discrete => "discrete".to_owned(),
-                Bank::Input => "input".to_owned(),
-                Bank::Holding => "holding".to_owned(),
-                Bank::File(number) => format!("file {number}"),
-            };
-            let last = u32::from(first) + u32::from(count.get()) - 1;
-            if count.get() == 1 { format!("{bank} {first}") } else { format!("{bank} {first}-{last}") }
-        }
-        Target::Function { code, sub: Some(sub), .. } => format!("function {code}/{sub}"),
-        Target::Function { code, sub: None, .. } => format!("function {code}"),
-    }
 }

@@ -152,6 +152,11 @@ impl Session {
         self.evidence.lock().unwrap_or_else(PoisonError::into_inner).proofs.iter().find_map(read)
     }
 
+    /// What all proofs together have to say.
+    pub(crate) fn read_proofs<R>(&self, read: impl FnOnce(&[Proof]) -> R) -> R {
+        read(&self.evidence.lock().unwrap_or_else(PoisonError::into_inner).proofs)
+    }
+
     /// Ends it; false when it had ended before.
     fn end(&self) -> bool {
         // INVARIANT: whoever holds `live` shared has finished its send when the exclusive lock is granted.

@@ -2,4 +2,5 @@
 
 pub mod chain;
 pub mod record;
+pub mod target;
 pub mod verify;

@@ -1,5 +1,6 @@
 //! One line of the journal.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::access::Verb;
 use crate::decision::{Effect, Reason};
 use crate::digest::Sha256;
-use crate::identity::{Assurance, Edit, Mac};
-use crate::moment::Moment;
+use crate::identity::{Assurance, Attributes, Edit, Mac};
+use crate::moment::{Moment, RanMs, UnixMs};
 use crate::names::{AssetId, ConduitId, Role, RuleId, SubjectId, ZoneId};
 use crate::policy::model::Mode;
 
@@ -136,9 +137,54 @@ pub struct DecisionRecord {
     pub frame: FrameRecord,
     /// Each access in wire order.
     pub accesses: Vec<AccessRecord>,
+    /// The proofs that the session had shown; none where it was its address alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofs: Option<Vec<ProofRecord>>,
     /// A time word counted as true although the clock is doubtful (law 2).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub doubtful: bool,
+}
+
+/// A proof that a session had shown, as far as a decision depends on it: keys and tokens are not in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ProofRecord {
+    /// The source address and the hardware address of the record.
+    Address,
+    /// A certificate of the subject.
+    Certificate {
+        /// Its role extension, when there was exactly one good one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<Role>,
+        /// The end of its validity, in milliseconds since 1970 UTC.
+        not_after: UnixMs,
+    },
+    /// A token.
+    Token {
+        /// For whom.
+        subject: SubjectId,
+        /// The roles that it carried.
+        roles: BTreeSet<Role>,
+        /// It was bound to a key.
+        bound: bool,
+        /// Its end.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires: Option<UnixMs>,
+        /// Its claims.
+        claims: Attributes,
+    },
+    /// An open session grant.
+    SessionGrant {
+        /// For whom.
+        subject: SubjectId,
+        /// The role that opened it.
+        by: Role,
+        /// Its end by the wall clock.
+        ends: UnixMs,
+        /// Its end by time run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ends_ran: Option<RanMs>,
+    },
 }
 
 /// The frame that was judged.
@@ -173,6 +219,9 @@ pub struct AccessRecord {
     /// The value to be written, register by register (coils as 0 and 1).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new: Option<Vec<u16>>,
+    /// The AND and the OR mask of a mask write (function 22), whose new value the wire does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<[u16; 2]>,
 }
 
 /// What became of an allowed request.

@@ -17,6 +17,7 @@ mod naming;
 mod place;
 mod point;
 pub mod problem;
+pub mod replay;
 mod report;
 #[cfg(test)]
 mod riverside;

@@ -213,6 +213,7 @@ mod tests {
                 asset: Some(asset.into()),
                 rule: None,
                 policy: Sha256::default(),
+                proofs: None,
                 frame: FrameRecord { id: 1, unit, function: 6 },
                 accesses: Vec::new(),
                 doubtful: false,

@@ -46,8 +46,10 @@ fn decision() -> DecisionRecord {
             target: "holding 100".to_owned(),
             last: Some(vec![340]),
             last_age: Some(4_200),
+            mask: None,
             new: Some(vec![520]),
         }],
+        proofs: None,
         doubtful: false,
     }
 }

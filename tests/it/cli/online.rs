@@ -67,6 +67,18 @@ pub(super) fn write_register(port: u16, address: u16, value: u16) -> Vec<u8> {
     reply
 }
 
+/// One frame and the first answer to it, whole.
+pub(super) fn exchange(port: u16, frame: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(frame).unwrap();
+    let mut reply = vec![0; 6];
+    stream.read_exact(&mut reply).unwrap();
+    let mut rest = vec![0; usize::from(reply[5])];
+    stream.read_exact(&mut rest).unwrap();
+    [reply, rest].concat()
+}
+
 #[track_caller]
 pub(super) fn ok(said: &Said) -> &str {
     assert_eq!(said.code, Some(0), "{said:?}");

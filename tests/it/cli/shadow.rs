@@ -150,3 +150,106 @@ fn a_revoked_subject_is_no_difference() {
     let said = plant.run(&["policy", "shadow"]);
     assert!(ok(&said).contains("of 0 something would be lost, of 0 gained"), "{said:?}");
 }
+
+/// Subject, asset, verb and point of what is lost and gained.
+fn named(lines: &serde_json::Value, turn: &str) -> Vec<[String; 5]> {
+    let text = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    let mut all: Vec<_> = lines
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| {
+            let turn = line["turn"].as_str().unwrap_or(turn).to_owned();
+            [turn, text(line, "subject"), text(line, "asset"), text(line, "verb"), text(line, "point")]
+        })
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn json(said: &Said) -> serde_json::Value {
+    serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
+}
+
+#[test]
+fn live_traffic_recorded_traffic_and_the_texts_name_the_same_losses_and_gains() {
+    let (plant, daemon, port, _plc) = running("enforce");
+    let old = std::fs::read_to_string(plant.path("plant.toml")).unwrap();
+    // Everything is recorded, reads too: then the journal can tell all that the live traffic told.
+    let old = old
+        .replace("mode = \"enforce\"", "mode = \"enforce\"\ndetail = \"full\"")
+        .replace("safe 0\"", "safe 0\"\nlevel = \"holding 10-11\"\nvalve = \"coils 3\"")
+        .replace("\"write speed\"]", "\"write speed\", \"read level\", \"write valve\"]");
+    std::fs::write(plant.path("plant.toml"), &old).unwrap();
+    let new = old.replace("\"read speed\", ", "").replace("\"write valve\"", "\"write level\"");
+    std::fs::write(plant.path("new.toml"), &new).unwrap();
+    ok(&plant.run(&["policy", "activate", "plant.toml"]));
+    ok(&plant.run(&["policy", "shadow", "new.toml", "--for", "1h"]));
+    let ask = |pdu: &[u8]| {
+        let mut frame = vec![0, 7, 0, 0, 0, u8::try_from(pdu.len() + 1).unwrap(), 1];
+        frame.extend_from_slice(pdu);
+        super::online::exchange(port, &frame)
+    };
+    // Read speed and level, write speed (same value twice), valve and level; and what neither knows.
+    for pdu in [
+        &[3, 0, 0, 0, 1][..],
+        &[3, 0, 10, 0, 2],
+        &[6, 0, 0, 0, 9],
+        &[6, 0, 0, 0, 9],
+        &[5, 0, 3, 0xff, 0],
+        &[6, 0, 10, 0, 4],
+        &[23, 0, 0, 0, 1, 0, 0, 0, 1, 2, 0, 5],
+        &[90, 0, 1],
+        &[6, 1, 0, 0, 1],
+    ] {
+        assert!(ask(pdu).len() > 8, "{pdu:?}");
+    }
+    let live = plant.run(&["policy", "shadow", "--json"]);
+    let wanted = [
+        ["gained", "scada", "plc", "write", "level"],
+        ["lost", "scada", "plc", "read", "speed"],
+        ["lost", "scada", "plc", "write", "valve"],
+    ]
+    .map(|line| line.map(str::to_owned));
+    assert_eq!(named(&json(&live)["shadow"]["differences"]["lines"], ""), wanted);
+    // Everything is on record when the daemon has stopped in order.
+    assert_eq!(daemon.stop(), Some(0));
+    let replayed = plant.run(&["policy", "replay", "state/journal", "--with", "new.toml", "--json"]);
+    assert_eq!(replayed.code, Some(1), "{replayed:?}");
+    let replayed = json(&replayed);
+    assert_eq!(named(&replayed["differences"]["lines"], ""), wanted);
+    assert_eq!((&replayed["unreproduced"], &replayed["told"]), (&0.into(), &serde_json::json!([])));
+    let diff = json(&plant.run(&["policy", "diff", "plant.toml", "new.toml", "--json"]));
+    let both = [named(&diff["gained"], "gained"), named(&diff["lost"], "lost")].concat();
+    assert_eq!(both, wanted);
+
+    // The self-test, on the screen: the policy that decided gives no difference.
+    let same = plant.run(&["policy", "replay", "state/journal", "--with", "plant.toml"]);
+    assert!(ok(&same).contains("of 0 something would be lost, of 0 gained; 0 under another limit"), "{same:?}");
+    assert!(same.out.contains("self-test: 9 records decided again by"), "{same:?}");
+    assert!(!same.out.contains("CANNOT BE REPRODUCED"), "{same:?}");
+    // An export is as good as the folder.
+    let export = plant.run(&["journal", "show", "--last", "1000", "--json"]);
+    std::fs::write(plant.path("export.jsonl"), &export.out).unwrap();
+    let again = plant.run(&["policy", "replay", "export.jsonl", "--with", "new.toml", "--json"]);
+    assert_eq!(named(&json(&again)["differences"]["lines"], ""), wanted);
+    let none = plant.run(&["policy", "replay", "nowhere", "--with", "new.toml"]);
+    assert_eq!(none.code, Some(78), "{none:?}");
+}
+
+#[test]
+fn a_replay_says_what_the_journal_does_not_tell() {
+    let (plant, daemon, port, _plc) = running("enforce");
+    for value in 0..15 {
+        assert_eq!(write_register(port, 0, 1_000 + value)[7], 0x86);
+    }
+    assert_eq!(daemon.stop(), Some(0));
+    let said = plant.run(&["policy", "replay", "state/journal", "--with", "new.toml"]);
+    assert!(
+        ok(&said).contains("allowed reads of c: only `detail = \"full\"` records them (0 recorded reads here)"),
+        "{said:?}"
+    );
+    assert!(said.out.contains("what a limit would refuse"), "{said:?}");
+    assert!(said.out.contains("10 recorded decisions"), "{said:?}");
+}

@@ -1,6 +1,6 @@
 //! The parts of one request about which two policies disagree, with the points that they touch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Judged, Request, Side, Turn};
@@ -139,8 +139,9 @@ pub(super) fn limits(request: &Request<'_>, before: Judged<'_>, after: Judged<'_
 
 fn terms(charge: &Charge) -> Terms {
     let rule = charge.alternatives.first().map(|(rule, _)| rule.clone());
-    let limits: Vec<String> = charge.alternatives.iter().map(|(_, limit)| limit.to_string()).collect();
-    (rule, limits.join(" | "))
+    // Equal limits of several rules draw from one bucket.
+    let limits: BTreeSet<String> = charge.alternatives.iter().map(|(_, limit)| limit.to_string()).collect();
+    (rule, Vec::from_iter(limits).join(" | "))
 }
 
 fn span_of(access: &Access<'_>) -> Option<(Bank, u16, u16)> {

@@ -21,6 +21,7 @@ use plant::{Random, plant};
 mod judge;
 mod people;
 mod plant;
+mod tools;
 
 const HERE: &str = "10.0.1.9:502";
 /// The same device where TLS is spoken.
