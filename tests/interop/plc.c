@@ -57,6 +57,8 @@ static int socket_count, next_connection = 1;
 static struct entry *journal;
 static long kept = 100000, written;
 
+static int most_masters = SOCKETS;
+
 static void note(const char *what, int slot, const uint8_t *bytes, int length)
 {
     if (kept == 0)
@@ -105,6 +107,15 @@ static void add(int fd, enum role role)
     socket_count++;
 }
 
+/* Connections of masters. */
+static int masters(void)
+{
+    int count = 0;
+    for (int slot = 0; slot < socket_count; slot++)
+        count += roles[slot] == MASTER;
+    return count;
+}
+
 static void welcome(int listener, enum role role)
 {
     struct sockaddr_in from;
@@ -112,6 +123,11 @@ static void welcome(int listener, enum role role)
     int on = 1, fd = accept(listener, (struct sockaddr *)&from, &size);
     if (fd < 0)
         return;
+    if (role == MASTER && masters() >= most_masters) {
+        /* What a device does that has no socket left. */
+        close(fd);
+        return;
+    }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     add(fd, role);
     int slot = socket_count - 1;
@@ -298,11 +314,13 @@ int main(int argc, char **argv)
             witness = argv[i + 1];
         else if (!strcmp(argv[i], "--serial"))
             list = argv[i + 1], serial = 1;
+        else if (!strcmp(argv[i], "--sockets"))
+            most_masters = atoi(argv[i + 1]);
         else if (!strcmp(argv[i], "--log"))
             kept = atol(argv[i + 1]);
     }
     if (!modbus || !witness || kept < 0) {
-        fprintf(stderr, "usage: plc --modbus IP:PORT --witness IP:PORT [--serial UNIT,UNIT] [--log ENTRIES]\n");
+        fprintf(stderr, "usage: plc --modbus IP:PORT --witness IP:PORT [--serial UNIT,UNIT] [--sockets COUNT] [--log ENTRIES]\n");
         return 64;
     }
     signal(SIGPIPE, SIG_IGN);
