@@ -1,6 +1,7 @@
 /* A Modbus master for measuring: sequential requests on each of T connections, each thread blocking on its own socket.
  *   load SOURCE HOST PORT read|write ROUNDS THREADS        prints "p50 p99 mean requests/s refused", the first three in us
  * read: FC 3, 10 holding registers. write: FC 16, one register with a new value each time.
+ * press: as read, for ROUNDS milliseconds on one connection; prints the number of requests.
  *   cc -O2 load.c -o load -lpthread */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -17,6 +18,7 @@
 
 static struct sockaddr_in from, to;
 static int rounds, writing;
+static long pressed;
 static long refused;
 
 static double now_us(void)
@@ -86,6 +88,22 @@ static void *client(void *argument)
     return NULL;
 }
 
+static void *press(void *unused)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (bind(fd, (struct sockaddr *)&from, sizeof from) || connect(fd, (struct sockaddr *)&to, sizeof to)) {
+        perror("load: connect");
+        exit(1);
+    }
+    for (int i = 0; i < WARM_UP; i++)
+        ask(fd, i, 0);
+    for (double end = now_us() + rounds * 1e3; now_us() < end; pressed++)
+        ask(fd, pressed & 0xffff, 0);
+    close(fd);
+    return unused;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 7)
@@ -99,6 +117,11 @@ int main(int argc, char **argv)
     int threads = atoi(argv[6]);
     if (rounds < 1 || threads < 1 || threads > MAX_THREADS)
         return 64;
+    if (!strcmp(argv[4], "press")) {
+        press(NULL);
+        printf("%ld %ld\n", pressed, refused);
+        return 0;
+    }
     long total = (long)rounds * threads;
     double *took = calloc(total, sizeof *took), sum = 0, start = now_us();
     pthread_t id[MAX_THREADS];

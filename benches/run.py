@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the gateway against a plain TCP load balancer and writes docs/benchmarks.md.
 
-    run.py [--rounds 24] [--only read,write,syscalls,idle,decide] [--no-write]
+    run.py [--rounds 24] [--only read,write,shared,syscalls,idle,decide] [--no-write]
 
 Rounds are interleaved, so that the machine's noise hits all alike, and compared in pairs: the figure that counts is the
 difference within a round, with a bootstrap interval over the rounds. CPU time is the kernel's (schedstat) of all threads of a
@@ -26,11 +26,13 @@ from lab import Gateway, Lab, Plc, until  # noqa: E402
 
 SCADA = "127.0.9.10"
 DIRECT, HAPROXY = ("127.0.1.20", 15020), ("127.0.9.21", 15020)
-DURABLE, WRITTEN = ("127.0.9.20", 15020), ("127.0.9.22", 15020)
+DURABLE, WRITTEN, SHARED = ("127.0.9.20", 15020), ("127.0.9.22", 15020), ("127.0.9.24", 15020)
+MASTERS = [SCADA, "127.0.9.11", "127.0.9.12", "127.0.9.13", "127.0.9.14"]
+PRESS = 2000  # milliseconds
 WARM_UP = 50  # as in load.c
 
 
-def plant(listen, record):
+def plant(listen, record, more=""):
     """200 allow rules over 200 points; the measured registers are reached by the last of them."""
     points = ['block = "holding 0-99"'] + [f'value-{n} = "holding {100 + n} values 0..65535"' for n in range(199)]
     rules = [(f'"read value-{n}"', f'"write value-{n}"') for n in range(198, -1, -1)]
@@ -48,6 +50,7 @@ listen = ["{listen[0]}:{listen[1]}"]
 connect = "modbus://127.0.1.20:15020"
 units = [1]
 connections = 200
+{more}
 [assets.plc.points]
 {chr(10).join(points)}
 [subjects.scada]
@@ -61,6 +64,8 @@ to = "cell"
 mode = "enforce"
 record = "{record}"
 """
+    for number, address in enumerate(MASTERS[1:]):
+        text += f'[subjects.master-{number}]\nzone = "office"\nproof = "address"\naddress = "{address}"\nrole = "Operator"\n'
     for rights in [*rules, ('"read block"',)]:
         text += f'[[conduits.office-to-cell.allow]]\nwho = ["Operator"]\non = "plc"\ncan = [{", ".join(rights)}]\n'
     return text
@@ -84,10 +89,11 @@ class Run:
         self.plc = Plc(work, "plc", "127.0.1.20:15020", "127.0.0.1:15021", "--log", "0")
         self.haproxy = work.start("haproxy", shutil.which("haproxy") or "/usr/sbin/haproxy", "-f", ROOT / "benches/haproxy.cfg", "-db")
         self.gateways = {}
-        for name, at in ("durable", DURABLE), ("written", WRITTEN):
+        for name, at in ("durable", DURABLE), ("written", WRITTEN), ("shared", SHARED):
             nested = type("Nested", (), {"dir": work.dir / name, "start": work.start, "stop": work.stop})()
             nested.dir.mkdir()
-            gateway = Gateway(nested, plant(at, name), program=lab.TARGET / "release/bulkhead")
+            text = plant(at, "durable", "share_upstream = true") if name == "shared" else plant(at, name)
+            gateway = Gateway(nested, text, program=lab.TARGET / "release/bulkhead")
             gateway.cli("init")
             self.gateways[name] = gateway.start(RUST_LOG="warn")
             until("the listener", gateway.listening)
@@ -96,6 +102,7 @@ class Run:
             "direct": (DIRECT, self.plc.process.pid),
             "durable": (DURABLE, self.gateways["durable"].process.pid),
             "written": (WRITTEN, self.gateways["written"].process.pid),
+            "shared": (SHARED, self.gateways["shared"].process.pid),
             "haproxy": (HAPROXY, self.haproxy.pid),
         }
 
@@ -145,6 +152,16 @@ class Run:
         print(" " * 60, end="\r")
         return runs
 
+    def press(self, name):
+        """What each of five masters gets in the same time."""
+        (host, port), _ = self.targets[name]
+        running = [subprocess.Popen([self.load, source, host, str(port), "press", str(PRESS), "1"], stdout=subprocess.PIPE, text=True,
+                                    stdin=subprocess.DEVNULL) for source in MASTERS]
+        told = [[int(field) for field in process.communicate(timeout=60)[0].split()] for process in running]
+        if any(refused for _, refused in told):
+            raise lab.Deviation(f"five masters through {name}", "no refusal", told)
+        return [count for count, _ in told]
+
     def syscalls(self, name, what, requests, threads):
         """System calls per request, counted by strace over all threads, and the most frequent ones."""
         (host, port), pid = self.targets[name]
@@ -179,7 +196,7 @@ def median(runs, name, column):
 def table(runs, names, yardstick):
     lines = ["| | p50 us | p99 us | requests/s | CPU/request us |", "|---|---|---|---|---|"]
     for name in names:
-        shown = {"durable": "Bulkhead, `durable`", "written": "Bulkhead, `written`", "haproxy": "HAProxy `mode tcp`", "direct": "direct"}[name]
+        shown = {"durable": "Bulkhead, `durable`", "shared": "Bulkhead, a shared link", "written": "Bulkhead, `written`", "haproxy": "HAProxy `mode tcp`", "direct": "direct"}[name]
         cpu = "(the PLC's own)" if name == "direct" else f"{median(runs, name, 'cpu'):.1f}"
         lines.append(f"| {shown} | {median(runs, name, 'p50'):.1f} | {median(runs, name, 'p99'):.1f} | {median(runs, name, 'rate'):.0f} | {cpu} |")
     return "\n".join(lines)
@@ -212,7 +229,7 @@ def machine():
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--rounds", type=int, default=24)
-    arguments.add_argument("--only", default="idle,read,write,syscalls,decide")
+    arguments.add_argument("--only", default="idle,read,write,shared,syscalls,decide")
     arguments.add_argument("--no-write", action="store_true")
     options = arguments.parse_args()
     only = options.only.split(",")
@@ -241,6 +258,17 @@ def main():
             bars.add("FC 16 `durable`: added p50 less the round's fdatasync p50, median", "<= 100 us",
                      f"{statistics.median(over):+.0f} us (added {statistics.median(added):.0f} us)", statistics.median(over) <= 100)
             against_haproxy(bars, runs, "written", "FC 16 `written`")
+        if "shared" in only:
+            names = ["direct", "durable", "shared"]
+            runs = run.rounds(names, "read", 1000, 1)
+            parts.append(f"### FC 3, 10 registers, 1 connection, own link (`durable`) and shared\n\n{table(runs, names, 'direct')}\n")
+            ratio = statistics.median(a["rate"] / b["rate"] for a, b in zip(runs["shared"], runs["durable"]))
+            bars.add("Shared link, 1 client: paired throughput against an own link, median", ">= 0.9", f"{ratio:.2f}", ratio >= 0.9)
+            each = [run.press("shared") for _ in range(5)]
+            spread = [max(counts) / min(counts) for counts in each]
+            counts = ", ".join(str(count) for count in each[spread.index(sorted(spread)[2])])
+            bars.add("Shared link, 5 clients: most against least served in the same time, median of 5", "<= 1.1",
+                     f"{statistics.median(spread):.3f} ({counts} requests in {PRESS / 1000:g} s)", statistics.median(spread) <= 1.1)
         if "syscalls" in only and shutil.which("strace"):
             lines = ["| | calls/request | most frequent |", "|---|---|---|"]
             for name, what, threads in ("durable", "read", 1), ("durable", "read", 16), ("haproxy", "read", 1), ("written", "write", 1), ("durable", "write", 1):

@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::future::{Future as _, poll_fn};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -140,6 +141,8 @@ impl Terms {
 struct Member {
     terms: Terms,
     waker: Option<Waker>,
+    /// There is mail, or something was given up: the connection looks at it without the bus's lock.
+    news: Arc<AtomicBool>,
     /// Whole reply frames, with the client's own transaction ids. Bounded by what it has under way.
     mail: Vec<u8>,
     /// Requests that will have no reply, and what is known of them.
@@ -149,16 +152,15 @@ struct Member {
 }
 
 impl Member {
-    fn wake(&mut self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
         }
     }
 
-    fn watch(&mut self, cx: &Context<'_>) {
-        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            self.waker = Some(cx.waker().clone());
-        }
+    fn tell(&self) {
+        self.news.store(true, Ordering::Release);
+        self.wake();
     }
 }
 
@@ -192,12 +194,12 @@ impl Bus {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(self: &Arc<Self>, terms: Terms) -> u64 {
+    fn join(self: &Arc<Self>, terms: Terms, news: Arc<AtomicBool>) -> u64 {
         let mut state = self.lock();
         let seat = state.next;
         state.next += 1;
         state.turns.join(seat, terms.flow.clone(), terms.priority);
-        let member = Member { terms, waker: None, mail: Vec::new(), given_up: Vec::new(), refused: None };
+        let member = Member { terms, waker: None, news, mail: Vec::new(), given_up: Vec::new(), refused: None };
         state.members.insert(seat, member);
         state.settle_terms();
         self.ensure_task(&mut state);
@@ -255,7 +257,7 @@ impl Drop for End<'_> {
         state.task = None;
         state.timer = None;
         state.lose(false);
-        state.members.values_mut().for_each(Member::wake);
+        state.members.values().for_each(Member::wake);
     }
 }
 
@@ -297,7 +299,7 @@ impl State {
                 break;
             }
         }
-        self.give_turns(cx);
+        self.give_turns(cx, None);
         self.arm(cx, now);
     }
 
@@ -352,7 +354,7 @@ impl State {
         let frame = self.replies.bytes().get(..whole).unwrap_or_default();
         member.mail.extend_from_slice(&id.to_be_bytes());
         member.mail.extend_from_slice(frame.get(2..).unwrap_or_default());
-        member.wake();
+        member.tell();
     }
 
     /// The stream cannot be believed any more: nobody gets anything from it.
@@ -383,14 +385,14 @@ impl State {
     fn tell_given_up(&mut self, asked: &Asked, outcome: Outcome) {
         if let Some(member) = asked.owner.and_then(|owner| self.members.get_mut(&owner)) {
             member.given_up.push((asked.id(), outcome));
-            member.wake();
+            member.tell();
         }
     }
 
     /// Ends the wait for what is not waited for by a connection's own deadline: answers for those who are gone, and tries.
     fn give_up(&mut self, cx: &mut Context<'_>, now: BootMs) -> bool {
-        let Some((_, timer)) = &mut self.timer else { return false };
-        if timer.as_mut().poll(cx).is_pending() {
+        let Some((due, timer)) = &mut self.timer else { return false };
+        if now < *due && !timer.is_elapsed() || timer.as_mut().poll(cx).is_pending() {
             return false;
         }
         self.timer = None;
@@ -433,21 +435,24 @@ impl State {
         }
     }
 
-    fn give_turns(&mut self, cx: &mut Context<'_>) {
+    /// Gives the turns that are free, and wakes whoever has one; `here` is looking already.
+    fn give_turns(&mut self, cx: &mut Context<'_>, here: Option<u64>) {
         if !self.socket.is_up() {
             return;
         }
         let most = if self.alone { 1 } else { ON_THE_WIRE };
         while self.wire.len() + self.turns.granted() < most {
             let Some(seat) = self.turns.next() else { break };
-            if let Some(member) = self.members.get_mut(&seat) {
+            if here != Some(seat)
+                && let Some(member) = self.members.get(&seat)
+            {
                 member.wake();
             }
         }
         if self.blocked && self.socket.poll_ready(cx, None, 0).is_ready() {
             self.blocked = false;
             for seat in self.turns.holders() {
-                if let Some(member) = self.members.get_mut(&seat) {
+                if let Some(member) = self.members.get(&seat) {
                     member.wake();
                 }
             }

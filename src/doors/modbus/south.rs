@@ -103,7 +103,7 @@ impl South {
 
     /// One read of what the device says; 0 when it has closed. Waits for ever while the link is down.
     pub(super) fn poll_fill(&mut self, inbox: &mut Inbox, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        match &self.berth {
+        match &mut self.berth {
             Some(berth) => berth.poll_mail(cx, inbox).map(Ok),
             None => self.own.poll_fill(inbox, cx),
         }

@@ -1,7 +1,8 @@
 //! A connection's place on a bus.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use bulkhead_core::decision::Reason;
 use bulkhead_core::journal::record::Outcome;
@@ -23,12 +24,28 @@ pub(in super::super) struct Berth {
     seat: u64,
     /// What the bus was told last: how many requests could be sent, and how many are not sent.
     told: Option<(usize, usize)>,
+    /// Set by the bus when there is mail.
+    news: Arc<AtomicBool>,
+    /// Whom the bus wakes.
+    waker: Option<Waker>,
 }
 
 impl Berth {
     pub(in super::super) fn take(bus: Arc<Bus>, asset: &Asset, session: &Session) -> Self {
-        let seat = bus.join(Terms::of(asset, session));
-        Self { bus, seat, told: None }
+        let news = Arc::new(AtomicBool::new(false));
+        let seat = bus.join(Terms::of(asset, session), Arc::clone(&news));
+        Self { bus, seat, told: None, news, waker: None }
+    }
+
+    /// Has this task woken when there is anything for it. A connection is one task: the bus is told once.
+    fn watch(&mut self, cx: &Context<'_>) {
+        if self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            return;
+        }
+        self.waker = Some(cx.waker().clone());
+        if let Some(member) = self.bus.lock().members.get_mut(&self.seat) {
+            member.waker.clone_from(&self.waker);
+        }
     }
 
     /// The policy has changed.
@@ -62,24 +79,30 @@ impl Berth {
         wants: usize,
         waiting: usize,
     ) -> Poll<Result<usize, Reason>> {
+        self.watch(cx);
         let mut state = self.bus.lock();
-        if let Some(member) = state.members.get_mut(&self.seat) {
-            member.watch(cx);
-            if let Some(reason) = member.refused.take() {
-                self.told = Some((0, waiting));
-                state.turns.want(self.seat, 0, waiting);
-                return Poll::Ready(Err(reason));
-            }
+        if let Some(reason) = state.members.get_mut(&self.seat).and_then(|member| member.refused.take()) {
+            self.told = Some((0, waiting));
+            state.turns.want(self.seat, 0, waiting);
+            return Poll::Ready(Err(reason));
         }
         self.told = Some((wants, waiting));
         state.turns.want(self.seat, wants, waiting);
         self.bus.ensure_task(&mut state);
-        state.move_on(&self.bus);
-        let turns = state.turns.of(self.seat);
-        let Some(Task(Some(task))) = state.task.as_ref().filter(|_| turns > 0) else { return Poll::Pending };
+        let Some(Task(Some(task))) = &state.task else { return Poll::Pending };
         let task = task.clone();
         // What the link has to say wakes the bus, which wakes whoever has a turn.
-        match state.socket.poll_ready(&mut Context::from_waker(&task), None, 0) {
+        let mut cx = Context::from_waker(&task);
+        if state.socket.is_up() {
+            state.give_turns(&mut cx, Some(self.seat));
+        } else {
+            state.pump(&self.bus, &mut cx);
+        }
+        let turns = state.turns.of(self.seat);
+        if turns == 0 {
+            return Poll::Pending;
+        }
+        match state.socket.poll_ready(&mut cx, None, 0) {
             Poll::Ready(Ok(())) => Poll::Ready(Ok(turns)),
             Poll::Ready(Err(_)) | Poll::Pending => {
                 state.blocked = true;
@@ -94,11 +117,14 @@ impl Berth {
             return;
         }
         let mut state = self.bus.lock();
+        let unused = state.turns.of(self.seat) > 0;
         state.turns.want(self.seat, 0, waiting);
         if let Some(member) = state.members.get_mut(&self.seat) {
             member.refused = None;
         }
-        state.move_on(&self.bus);
+        if unused {
+            state.move_on(&self.bus);
+        }
     }
 
     /// Sends, with turns that [`Self::poll_turn`] has given in this very poll.
@@ -142,29 +168,34 @@ impl Berth {
         }
         if failed {
             state.lose(true);
+            state.pump(&self.bus, &mut cx);
         }
-        state.pump(&self.bus, &mut cx);
+        state.arm(&mut cx, now);
         sent
     }
 
     /// Takes replies; how many bytes.
-    pub(in super::super) fn poll_mail(&self, cx: &Context<'_>, inbox: &mut Inbox) -> Poll<usize> {
-        let mut state = self.bus.lock();
-        let Some(member) = state.members.get_mut(&self.seat) else { return Poll::Pending };
-        member.watch(cx);
-        if member.mail.is_empty() {
+    pub(in super::super) fn poll_mail(&mut self, cx: &Context<'_>, inbox: &mut Inbox) -> Poll<usize> {
+        self.watch(cx);
+        if !self.news.load(Ordering::Acquire) {
             return Poll::Pending;
         }
+        let mut state = self.bus.lock();
+        let Some(member) = state.members.get_mut(&self.seat) else { return Poll::Pending };
         let count = inbox.add(&member.mail);
         member.mail.drain(..count);
         if member.mail.is_empty() {
             member.mail.shrink_to(1024);
         }
-        Poll::Ready(count)
+        self.news.store(!member.mail.is_empty() || !member.given_up.is_empty(), Ordering::Release);
+        if count == 0 { Poll::Pending } else { Poll::Ready(count) }
     }
 
     /// A request that will have no reply.
     pub(in super::super) fn given_up(&self) -> Option<(u16, Outcome)> {
+        if !self.news.load(Ordering::Acquire) {
+            return None;
+        }
         self.bus.lock().members.get_mut(&self.seat)?.given_up.pop()
     }
 

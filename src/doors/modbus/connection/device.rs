@@ -123,8 +123,8 @@ impl Connection {
             // A shared link sees itself to it that nothing is sent before a reply that could not be told from another.
             let mut ids = self.line.ready(!self.asset.echoes_ids && !self.south.is_shared());
             // A device with few sockets gets an own link back as soon as nothing of it is under way.
-            let may_go = ids.is_empty() && !self.south.is_up() || self.board();
-            if ids.is_empty() || !may_go {
+            let at_rest = ids.is_empty() && (self.south.is_shared() || !self.south.is_up());
+            if at_rest || !self.board() || ids.is_empty() {
                 self.south.rest(self.line.unsent());
                 return Ok(moved);
             }
