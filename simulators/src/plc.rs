@@ -1,5 +1,6 @@
 //! A device on tokio-modbus: 65,536 coils and registers, on a thread of its own.
 
+use std::collections::BTreeMap;
 use std::future::{Ready, ready};
 use std::io;
 use std::net::SocketAddr;
@@ -10,6 +11,8 @@ use tokio_modbus::prelude::*;
 use tokio_modbus::server::Service;
 use tokio_modbus::server::tcp::Server;
 
+use crate::wire;
+
 /// What the device holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Memory {
@@ -19,11 +22,27 @@ pub struct Memory {
     pub registers: Vec<u16>,
     /// Requests that arrived.
     pub requests: u64,
+    /// Values written to each coil and register.
+    pub written: Written,
+}
+
+/// How often each address was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Coils.
+    pub coils: BTreeMap<u16, u64>,
+    /// Holding registers.
+    pub registers: BTreeMap<u16, u64>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { coils: vec![false; 65_536], registers: (0..=u16::MAX).collect(), requests: 0 }
+        Self {
+            coils: vec![false; 65_536],
+            registers: (0..=u16::MAX).collect(),
+            requests: 0,
+            written: Written::default(),
+        }
     }
 }
 
@@ -77,9 +96,44 @@ fn span<T>(all: &mut [T], first: u16, count: usize) -> Result<&mut [T], Exceptio
     all.get_mut(first..first + count).ok_or(ExceptionCode::IllegalDataAddress)
 }
 
+fn note(counts: &mut BTreeMap<u16, u64>, first: u16, count: usize) {
+    for at in (first..=u16::MAX).take(count) {
+        *counts.entry(at).or_default() += 1;
+    }
+}
+
 impl Memory {
+    /// Executes a request PDU and gives the PDU of its answer: exception 03 for what is no request.
+    pub fn answer(&mut self, pdu: &[u8]) -> Vec<u8> {
+        let function = pdu.first().copied().unwrap_or(0);
+        let Some(request) = wire::request_of(pdu) else {
+            return wire::response_pdu(function, &Err(3));
+        };
+        wire::response_pdu(function, &self.execute(request).map_err(u8::from))
+    }
+
+    fn wrote(&mut self, request: &Request<'_>) {
+        let Written { coils, registers } = &mut self.written;
+        match request {
+            Request::WriteSingleCoil(at, _) => note(coils, *at, 1),
+            Request::WriteMultipleCoils(first, values) => note(coils, *first, values.len()),
+            Request::WriteSingleRegister(at, _) | Request::MaskWriteRegister(at, ..) => note(registers, *at, 1),
+            Request::WriteMultipleRegisters(at, values) | Request::ReadWriteMultipleRegisters(_, _, at, values) => {
+                note(registers, *at, values.len());
+            }
+            Request::ReadCoils(..)
+            | Request::ReadDiscreteInputs(..)
+            | Request::ReadHoldingRegisters(..)
+            | Request::ReadInputRegisters(..)
+            | Request::ReportServerId
+            | Request::ReadDeviceIdentification(..)
+            | Request::Custom(..) => {}
+        }
+    }
+
     fn execute(&mut self, request: Request<'_>) -> Result<Response, ExceptionCode> {
         self.requests += 1;
+        self.wrote(&request);
         Ok(match request {
             Request::ReadCoils(first, count) => {
                 Response::ReadCoils(span(&mut self.coils, first, usize::from(count))?.to_vec())

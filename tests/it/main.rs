@@ -19,6 +19,8 @@ mod kit;
 #[cfg(test)]
 mod modbus;
 #[cfg(test)]
+mod plant;
+#[cfg(test)]
 mod repository;
 #[cfg(test)]
 mod seam;

@@ -90,7 +90,9 @@ fn decided(seen: &mut Seen, asset: &Asset, decision: &DecisionRecord) {
         seen.zero += 1;
         return;
     }
-    let named = asset.units.is_empty() || asset.units.contains(&unit) || (direct && unit == 255);
+    // What a stranger asks for says nothing about the device.
+    let named =
+        decision.subject.is_none() || asset.units.is_empty() || asset.units.contains(&unit) || (direct && unit == 255);
     if !named {
         seen.foreign.insert(unit);
     }
@@ -202,7 +204,7 @@ mod tests {
                 effect: Effect::Allow,
                 reason: None,
                 mode: Mode::Enforce,
-                subject: None,
+                subject: Some("scada".into()),
                 roles: Vec::new(),
                 assurance: Assurance(1),
                 source: "10.10.9.5:1".parse().unwrap(),
