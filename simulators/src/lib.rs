@@ -5,6 +5,7 @@
 
 pub mod capture;
 pub mod chance;
+pub mod load;
 pub mod master;
 #[expect(
     clippy::disallowed_types,
@@ -15,6 +16,7 @@ pub mod plant;
 #[expect(clippy::disallowed_types, reason = "peers have sockets of their own, beside the gateway")]
 pub mod plc;
 pub mod script;
+pub mod secure;
 pub mod wire;
 
 pub use tokio_modbus::{Request, Response};

@@ -2,16 +2,29 @@
 //!
 //!     bulkhead-peer slave IP:PORT
 //!     bulkhead-peer master SOURCE-IP IP:PORT
+//!     bulkhead-peer secure-master SOURCE-IP IP:PORT GATEWAY-NAME CA.pem CERTIFICATE.pem KEY.pem
+//!     bulkhead-peer load SOURCE-IP IP:PORT REQUESTS CONNECTIONS [GATEWAY-NAME CA.pem CERTIFICATE.pem KEY.pem]
 
+use std::fmt::Debug;
 use std::future::{Ready, ready};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use bulkhead_simulators::load::Load;
+use bulkhead_simulators::secure;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
-use tokio_modbus::client::{Reader, tcp};
+use tokio_modbus::client::{Context, Reader, tcp};
 use tokio_modbus::server::Service;
 use tokio_modbus::server::tcp::{Server, accept_tcp_connection};
 use tokio_modbus::{ExceptionCode, Request, Response, SlaveRequest};
+use tokio_rustls::TlsConnector;
+
+const USAGE: &str =
+    "usage: bulkhead-peer slave | master | secure-master | load ..; each is described at the top of its source";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> io::Result<()> {
@@ -23,7 +36,23 @@ async fn main() -> io::Result<()> {
             let said = master(from.parse().map_err(io::Error::other)?, to.parse().map_err(io::Error::other)?).await?;
             writeln!(io::stdout(), "{said}")
         }
-        _ => Err(io::Error::other("usage: bulkhead-peer slave IP:PORT | bulkhead-peer master SOURCE-IP IP:PORT")),
+        ["secure-master", from, to, name, ca, certificate, key] => {
+            let (from, to) = (from.parse().map_err(io::Error::other)?, to.parse().map_err(io::Error::other)?);
+            let said = secure_master(from, to, name, secure::client(ca, certificate, key)?).await?;
+            writeln!(io::stdout(), "{said}")
+        }
+        ["load", from, to, requests, connections, secure @ ..] => {
+            let number = |word: &str| word.parse().map_err(io::Error::other);
+            let (from, to) = (from.parse().map_err(io::Error::other)?, to.parse().map_err(io::Error::other)?);
+            let config = match secure {
+                [] => None,
+                [name, ca, certificate, key] => Some((secure::client(ca, certificate, key)?, (*name).to_owned())),
+                _ => return Err(io::Error::other(USAGE)),
+            };
+            let load = Load { from, to, requests: number(requests)?, connections: number(connections)?, config };
+            writeln!(io::stdout(), "{}", load.run()?)
+        }
+        _ => Err(io::Error::other(USAGE)),
     }
 }
 
@@ -56,11 +85,27 @@ async fn slave(at: SocketAddr) -> io::Result<()> {
     server.serve(&connected, |_error| {}).await
 }
 
-/// Reads what the slave must hold, and asks for something that nobody may have.
-async fn master(from: IpAddr, to: SocketAddr) -> io::Result<String> {
+async fn connected(
+    from: IpAddr,
+    to: SocketAddr,
+) -> io::Result<impl AsyncRead + AsyncWrite + Debug + Unpin + Send + 'static> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(from, 0))?;
-    let mut context = tcp::attach(socket.connect(to).await?);
+    socket.connect(to).await
+}
+
+async fn master(from: IpAddr, to: SocketAddr) -> io::Result<String> {
+    reads(tcp::attach(connected(from, to).await?)).await
+}
+
+async fn secure_master(from: IpAddr, to: SocketAddr, name: &str, config: Arc<ClientConfig>) -> io::Result<String> {
+    let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+    let stream = TlsConnector::from(config).connect(name, connected(from, to).await?).await?;
+    reads(tcp::attach(stream)).await
+}
+
+/// Reads what the slave must hold, and asks for something that nobody may have.
+async fn reads(mut context: Context) -> io::Result<String> {
     for first in 0..100_u16 {
         let count = 1 + first % 10;
         let wanted: Vec<u16> = (first..first + count).filter(|at| *at < 100).collect();

@@ -105,3 +105,6 @@ impl ClientCertVerifier for Judge {
         self.roots.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;

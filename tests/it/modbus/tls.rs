@@ -4,6 +4,7 @@
 mod floods;
 mod handshakes;
 mod lifetime;
+mod peers;
 mod records;
 mod resumption;
 mod roles;
