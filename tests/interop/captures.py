@@ -1,6 +1,8 @@
 """Captured traffic through the gateway: in observe byte for byte, under enforce with a policy that is drawn from it."""
 import collections
 import socket
+import subprocess
+import tempfile
 
 import lab
 import replay
@@ -8,6 +10,9 @@ from lab import Deviation, Gateway, expect, until
 
 SCADA = "127.0.9.10"
 REAL = ["iti-modbus-13-slaves.pcap", "iti-modbus-serial-gateway.pcap", "ndpi-umas.pcap"]
+SHIPPED = sorted((lab.ROOT / "simulators/captures").glob("*.pcap"))
+# Not lawful on purpose, or of a device that answers with other transaction ids: for observe alone.
+UNLAWFUL = {"noisy-laptop.pcap", "serial-converter.pcap"}
 
 HEAD = """
 [plant]
@@ -31,9 +36,15 @@ record = "written"
 
 
 def sources():
-    """(name, conversations) of each capture at hand; the synthetic one where none is."""
-    found = [(name, replay.conversations(lab.CAPTURES / name)) for name in REAL if (lab.CAPTURES / name).exists()]
-    return found or [("the synthetic capture (no real one beside the repository)", replay.synthetic())]
+    """(name, conversations) of each capture at hand: those that are shipped, and the real ones that lie beside the repository."""
+    paths = SHIPPED + [lab.CAPTURES / name for name in REAL if (lab.CAPTURES / name).exists()]
+    return [(path.name, replay.conversations(path)) for path in paths]
+
+
+def missing():
+    """What was not replayed, by name."""
+    names = [name for name in REAL if not (lab.CAPTURES / name).exists()]
+    return [f"skipped (not beside the repository): {', '.join(names)}"] if names else []
 
 
 def frames(data):
@@ -78,7 +89,7 @@ connections = 500
     finally:
         server.close()
         made.stop()
-    return "; ".join(told)
+    return "; ".join(told + missing())
 
 
 # A converter whose masters use one transaction id for everything, as those of the serial gateway do.
@@ -137,7 +148,7 @@ def plant_of(conversations, name):
     text, servers = HEAD.format(mode="enforce") + REPEATING, sorted({c.server for c in conversations}, key=repr)
     for number, server in enumerate(servers, 1):
         points, rights, units = draw([c for c in conversations if c.server == server])
-        profile = "schneider" if "umas" in name else "repeating"
+        profile = "schneider" if "umas" in name or "programming" in name else "repeating"
         shown = [u for u in units if u != 0 or profile == "repeating"]
         text += f"""
 [assets.captured-{number}]
@@ -159,8 +170,7 @@ can = {rights}
 
 def enforce(work):
     told = []
-    for number, (name, conversations) in enumerate(sources()):
-        conversations = [c for c in conversations if c.client != "synthetic"] or [lawful_synthetic()]
+    for number, (name, conversations) in enumerate(entry for entry in sources() if entry[0] not in UNLAWFUL):
         text, devices = plant_of(conversations, name)
         made = gateway(work, f"enforce-{number}", text)
         servers = {device: replay.Server((f"127.0.3.{n}", 15020)) for n, device in enumerate(devices, 1)}
@@ -177,12 +187,34 @@ def enforce(work):
                 server.close()
             made.stop()
         told.append(f"{name}: {requests} requests of {len(devices)} devices")
-    return "; ".join(told)
+    return "; ".join(told + missing())
 
 
-def lawful_synthetic():
-    """The first conversation of the synthetic capture without its malformed and opaque frames."""
-    return replay.synthetic(lawful=True)[0]
+def judged_by_tshark():
+    """No frame that tshark calls malformed, no wrong checksum, no gap, no retransmission."""
+    bad = "_ws.malformed || tcp.checksum.status == 0 || ip.checksum.status == 0 || tcp.analysis.flags"
+    wanted, told = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"], []
+    for path in SHIPPED:
+        def count(filter_):
+            done = subprocess.run(["tshark", "-n", "-r", path, *wanted, "-Y", filter_, "-T", "fields", "-e", "frame.number"],
+                                  capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+            expect(f"tshark reads {path.name}", 0, done.returncode if not done.returncode else done.stderr[-300:])
+            return done.stdout.split()
+        expect(f"frames of {path.name} that tshark finds fault with", [], count(bad))
+        modbus = len(count("mbtcp"))
+        if modbus < 20:
+            raise Deviation(f"Modbus frames of {path.name}", "at least 20", modbus)
+        told.append(f"{path.stem} {modbus}")
+    # A judge that has never said no proves nothing: one byte of a packet is changed.
+    spoiled = bytearray(SHIPPED[0].read_bytes())
+    spoiled[-1] ^= 1
+    with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
+        file.write(spoiled)
+        file.flush()
+        done = subprocess.run(["tshark", "-n", "-r", file.name, *wanted, "-Y", bad], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60)
+        expect("a capture with one byte changed is found", True, bool(done.stdout.strip()))
+    return "Modbus segments: " + ", ".join(told)
 
 
 def complete(conversation):

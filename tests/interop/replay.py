@@ -95,8 +95,8 @@ def conversations(path, port=502):
     return [c for c in done + [entry[0] for entry in live.values()] if c.turns]
 
 
-def synthetic(lawful=False):
-    """A small plant day, where no real capture is at hand: pipelined reads, writes, a repeated transaction id, a late answer
+def synthetic():
+    """A small plant day, made by hand: pipelined reads, writes, a repeated transaction id, a late answer
     that never comes, an exception, an opaque function, and one malformed frame."""
     one = Conversation("synthetic", "synthetic")
     for n in range(40):
@@ -106,8 +106,6 @@ def synthetic(lawful=False):
         write = lab.write_registers(100, n)
         one.add(0, lab.adu(0x1000 + n, write))
         one.add(1, lab.adu(0x1000 + n, write[:5]))
-    if lawful:
-        return [one]
     one.add(0, lab.adu(7, lab.read_holding(5)) + lab.adu(7, lab.read_holding(5)))
     one.add(1, lab.adu(7, "03020001") + lab.adu(7, "03020001"))
     one.add(0, lab.adu(8, "03ffff0002"))  # runs past the last address
