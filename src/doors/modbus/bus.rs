@@ -338,7 +338,7 @@ impl State {
     fn deliver(&mut self, bus: &Bus, asked: &Asked, matched: Matched, whole: usize, now: BootMs) {
         let took = now.0.saturating_sub(asked.sent.0);
         match matched {
-            Matched::Exception(UNIT_SILENT) => self.units.failed(asked.unit(), took, self.alone, now),
+            Matched::Exception(UNIT_SILENT) => self.units.failed(asked.unit(), Some(took), self.alone, now),
             Matched::Normal | Matched::Exception(_) | Matched::Foreign => self.units.answered(asked.unit(), took),
         }
         // Nobody waits: swallowed.
@@ -405,7 +405,7 @@ impl State {
 
     /// A request has had its time.
     fn unanswered(&mut self, asked: &Asked, now: BootMs) {
-        self.units.failed(asked.unit(), now.0.saturating_sub(asked.sent.0), self.alone, now);
+        self.units.failed(asked.unit(), None, self.alone, now);
         self.silences = self.silences.saturating_add(1);
         // Its late answer could not be told from the next one; or nothing comes any more.
         if self.alone || !self.wire.remember_late(asked) || self.silences >= SILENCES {

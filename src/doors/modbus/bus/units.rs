@@ -1,5 +1,8 @@
 //! Units that do not answer. One dead slave must not stall the bus: after two time-outs in a row its requests are answered for
 //! it, and now and then one is let through to see whether it is back.
+//!
+//! Where nothing else moves while a request is under way, short tries take 4 % of the bus's time, and long ones, for a unit that
+//! came back slow, another 1 %.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +14,14 @@ const SILENT_AFTER: u32 = 2;
 const PAUSE: u64 = 2_000;
 /// The longest pause between two tries.
 const LONGEST_PAUSE: u64 = 60_000;
-/// On a link where nothing else moves meanwhile, a try takes no more than one part in so many of the time.
+/// A short try takes no more than one part in so many of the time.
 const SHARE: u64 = 25;
 /// A try waits this long at least.
 const PATIENCE: u64 = 80;
+/// A long try is one part in so many of the time since the last one.
+const LONG_SHARE: u64 = 100;
+/// The longest try.
+const LONGEST: u64 = 2_400;
 
 /// Which request is meant: the connection and its transaction id.
 pub(super) type Asker = (u64, u16);
@@ -34,11 +41,18 @@ struct Unit {
     not_before: BootMs,
     /// Who may try.
     trying: Option<Asker>,
+    /// How long this try may take.
+    patience: u64,
+    /// After so long a converter said by itself that the unit is silent; the bus is its own until then.
+    said_after: u64,
+    /// The last long try, and how long the next one may take.
+    long: (BootMs, u64),
 }
 
 impl Units {
     /// Whether a request to a unit is to be answered for it. If not, and the unit is silent, this request is the try.
     pub(super) fn is_deaf(&mut self, unit: u8, asker: Asker, now: BootMs) -> bool {
+        let usual = self.usual();
         let Some(one) = self.failing.get_mut(&unit).filter(|one| one.failures >= SILENT_AFTER) else { return false };
         if one.trying == Some(asker) {
             return false;
@@ -49,16 +63,23 @@ impl Units {
         // Another try, should this one never be sent.
         one.not_before = BootMs(now.0.saturating_add(PAUSE));
         one.trying = Some(asker);
+        one.patience = usual.max(one.said_after * 2);
+        let (last, next) = one.long;
+        if now.0.saturating_sub(last.0) / LONG_SHARE >= next.max(one.patience) {
+            one.patience = next.max(one.patience);
+            one.long = (now, (next * 2).min(LONGEST));
+        }
         false
     }
 
     /// How long a request to a unit that is silent may wait; none where the usual deadline counts.
     pub(super) fn patience(&self, unit: u8) -> Option<u64> {
         let one = self.failing.get(&unit).filter(|one| one.failures >= SILENT_AFTER)?;
-        let usual = self.slowest.saturating_mul(4).max(PATIENCE);
-        // A unit that came back slow is found all the same, a little later.
-        let grown = usual << (one.failures - SILENT_AFTER).min(10);
-        Some(grown.min(usual.max(LONGEST_PAUSE / SHARE)))
+        Some(one.patience.max(self.usual()))
+    }
+
+    fn usual(&self) -> u64 {
+        self.slowest.saturating_mul(4).max(PATIENCE)
     }
 
     /// A unit has answered after `took` milliseconds.
@@ -67,13 +88,19 @@ impl Units {
         self.failing.remove(&unit);
     }
 
-    /// A unit has not answered for `took` milliseconds, or a converter says so; `alone` when nothing else could move meanwhile.
-    pub(super) fn failed(&mut self, unit: u8, took: u64, alone: bool, now: BootMs) {
+    /// A unit has not answered. `said_after`: a converter said so, after so many milliseconds. `alone` when nothing else could
+    /// move meanwhile.
+    pub(super) fn failed(&mut self, unit: u8, said_after: Option<u64>, alone: bool, now: BootMs) {
+        let usual = self.usual();
         let one = self.failing.entry(unit).or_default();
         one.failures = one.failures.saturating_add(1);
         one.trying = None;
-        let first = one.failures <= SILENT_AFTER;
-        let pause = if alone && !first { took.saturating_mul(SHARE).clamp(PAUSE, LONGEST_PAUSE) } else { PAUSE };
+        one.said_after = said_after.unwrap_or(one.said_after);
+        if one.failures == SILENT_AFTER {
+            one.long = (now, usual * 2);
+        }
+        let cost = if one.said_after > 0 { one.said_after } else { usual };
+        let pause = if alone { cost.saturating_mul(SHARE).clamp(PAUSE, LONGEST_PAUSE) } else { PAUSE };
         one.not_before = BootMs(now.0.saturating_add(pause));
     }
 }
@@ -85,12 +112,17 @@ mod tests {
     const ME: Asker = (1, 7);
     const OTHER: Asker = (2, 7);
 
+    fn silent(units: &mut Units, now: BootMs) {
+        units.failed(7, None, true, now);
+        units.failed(7, None, true, now);
+    }
+
     #[test]
     fn two_silences_shut_a_unit_and_one_request_in_two_seconds_tries_it() {
         let mut units = Units::default();
-        units.failed(7, 1_000, true, BootMs(1_000));
+        units.failed(7, None, true, BootMs(1_000));
         assert!(!units.is_deaf(7, ME, BootMs(1_000)), "once is chance");
-        units.failed(7, 1_000, true, BootMs(2_000));
+        units.failed(7, None, true, BootMs(2_000));
         assert!(units.is_deaf(7, ME, BootMs(3_999)));
         assert!(!units.is_deaf(8, ME, BootMs(3_999)), "another unit is another");
         assert!(!units.is_deaf(7, ME, BootMs(4_000)), "this one tries");
@@ -100,33 +132,49 @@ mod tests {
         assert!(!units.is_deaf(7, OTHER, BootMs(4_101)));
     }
 
-    #[test]
-    fn a_try_takes_four_percent_of_a_bus_and_grows_until_a_slow_unit_is_found() {
-        let mut units = Units::default();
-        let mut now = BootMs(0);
-        for _ in 0..2 {
-            units.failed(7, 6_000, true, now);
-        }
-        let (mut blocked, mut tries) = (0, Vec::new());
-        while tries.len() < 8 {
+    /// Tries for ten minutes: how much of the time they took, the longest try and the longest pause.
+    fn ten_minutes(mut units: Units, took: impl Fn(u64) -> (u64, Option<u64>)) -> (u64, u64, u64) {
+        let (mut now, mut blocked, mut longest, mut last, mut pause) = (BootMs(0), 0, 0, 0, 0);
+        silent(&mut units, now);
+        while now.0 < 600_000 {
             now = BootMs(now.0 + 1);
-            if !units.is_deaf(7, ME, now) {
-                let patience = units.patience(7).unwrap();
-                blocked += patience;
-                now = BootMs(now.0 + patience);
-                units.failed(7, patience, true, now);
-                tries.push(patience);
+            if units.is_deaf(7, ME, now) {
+                continue;
             }
+            pause = pause.max(now.0 - last);
+            let (time, said) = took(units.patience(7).unwrap());
+            (blocked, longest) = (blocked + time, longest.max(time));
+            now = BootMs(now.0 + time);
+            last = now.0;
+            units.failed(7, said, true, now);
         }
-        assert_eq!(tries, [80, 160, 320, 640, 1_280, 2_400, 2_400, 2_400]);
-        assert!(blocked * 20 < now.0, "{blocked} ms of {now:?}");
+        (blocked * 1_000 / now.0, longest, pause)
+    }
+
+    #[test]
+    fn tries_take_five_percent_of_a_bus_find_a_slow_unit_and_come_every_two_seconds() {
+        let (share, longest, pause) = ten_minutes(Units::default(), |patience| (patience, None));
+        assert!(share <= 50, "{share} of a thousand");
+        assert!(longest >= 1_000, "a unit that takes a second is found in ten minutes");
+        assert_eq!(pause, PAUSE);
+    }
+
+    #[test]
+    fn a_converter_that_takes_half_a_second_to_say_so_is_asked_less_often() {
+        let mut units = Units::default();
+        units.failed(7, Some(500), true, BootMs(0));
+        let (share, _, pause) = ten_minutes(units, |patience| {
+            assert!(patience >= 500, "its word is waited for");
+            (500, Some(500))
+        });
+        assert!(share <= 50 && pause <= 13_000, "{share} of a thousand, {pause} ms");
     }
 
     #[test]
     fn a_try_that_was_never_sent_is_followed_by_another() {
         let mut units = Units::default();
-        units.failed(7, 10, false, BootMs(0));
-        units.failed(7, 10, false, BootMs(0));
+        units.failed(7, None, false, BootMs(0));
+        units.failed(7, None, false, BootMs(0));
         assert!(!units.is_deaf(7, ME, BootMs(2_000)));
         assert!(units.is_deaf(7, OTHER, BootMs(3_999)));
         assert!(!units.is_deaf(7, OTHER, BootMs(4_000)));
