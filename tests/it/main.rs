@@ -11,6 +11,8 @@ mod architecture;
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod core_is_pure;
 #[cfg(test)]
 mod fuzz;

@@ -15,14 +15,14 @@ fn scenario(name: &str) -> &'static Scenario {
 }
 
 /// A daemon beside a plant, in the plant's folder.
-struct Beside {
+pub(crate) struct Beside {
     scenario: &'static Scenario,
     folder: Folder,
     daemon: Child,
 }
 
 impl Beside {
-    fn start(name: &str, net: u8) -> Self {
+    pub(crate) fn start(name: &str, net: u8) -> Self {
         let path = std::env::temp_dir().join(format!("bulkhead-plant-{}-{net}", std::process::id()));
         let folder = Folder { path, net };
         folder.write(scenario(name)).unwrap();
@@ -52,7 +52,7 @@ impl Beside {
     }
 
     /// What a command of the guide says, and its exit code.
-    fn said(&self, words: &str) -> (Option<i32>, String) {
+    pub(crate) fn said(&self, words: &str) -> (Option<i32>, String) {
         let output = bulkhead(&self.folder.path, words);
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
     }
