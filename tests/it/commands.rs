@@ -94,6 +94,10 @@ fn kebab(name: &str) -> String {
 #[test]
 fn every_verb_answers_in_json_alone() {
     let beside = Beside::start("policy-change", 66);
+    // There is a past to list and to go back to.
+    for policy in ["candidate.toml", "plant.toml"] {
+        assert_eq!(beside.said(&format!("policy activate {policy}")).0, Some(0));
+    }
     let mut typed = 0;
     for row in rows() {
         let Some(example) = row.example else {
