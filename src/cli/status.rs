@@ -51,8 +51,14 @@ fn screen(status: &Status) -> Vec<String> {
     say(
         "sessions",
         format!(
-            "{} open; {} requests allowed, {} refused since the start",
-            status.sessions, status.allowed, status.refused
+            "{} open; {} requests allowed, {} refused since the start{}",
+            status.sessions,
+            status.allowed,
+            status.refused,
+            match status.handshakes {
+                0 => String::new(),
+                count => format!("; {count} TLS handshakes came to nothing"),
+            }
         ),
     );
     lines.extend(out::table(&conduits(status)).into_iter().map(|line| format!("  {line}")));

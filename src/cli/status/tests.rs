@@ -48,6 +48,7 @@ pub(in crate::cli) fn status() -> Status {
         sessions: 3,
         allowed: 1_000,
         refused: 2,
+        handshakes: 7,
         identity: "3 by address".to_owned(),
         revoked: Vec::new(),
         journal: JournalLine {
@@ -77,7 +78,7 @@ fn one_screen_says_what_is_enforced_and_what_is_weak() {
         "cloud     none configured",
         "horizon   nothing here depends on the cloud: operators, panels and devices go on for ever",
         "identity  3 by address",
-        "sessions  3 open; 1000 requests allowed, 2 refused since the start",
+        "sessions  3 open; 1000 requests allowed, 2 refused since the start; 7 TLS handshakes came to nothing",
         "  CONDUIT           FROM          TO       MODE                                                           RECORD",
         "  scada-to-filling  control-room  filling  OBSERVE: every byte passes (ordered here; the policy says enforce)  durable",
         "  LISTENER        SPEAKS  ASSET       DEVICE          STATE",

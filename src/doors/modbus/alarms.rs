@@ -37,6 +37,8 @@ pub(super) enum Kind {
     FramingLost,
     /// The hardware address behind a source has changed.
     MacChanged,
+    /// A certificate has a role extension that is no role.
+    BadRole,
 }
 
 impl Kind {
@@ -51,6 +53,7 @@ impl Kind {
             Self::ReusedId => "reused-transaction-id",
             Self::FramingLost => "framing-lost",
             Self::MacChanged => "mac-changed",
+            Self::BadRole => "bad-role",
         }
     }
 }

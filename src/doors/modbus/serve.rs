@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use bulkhead_core::identity::{Evidence, Mac, Proof};
 use bulkhead_core::journal::record::{HandshakeFailure, SessionEvent};
-use bulkhead_core::x509::leaf::Leaf;
+use bulkhead_core::x509::leaf::{BadRole, Leaf, RoleMark, Serial};
 use tokio::time::sleep;
 
-use super::alarms::Alarms;
+use super::alarms::{Alarms, Kind};
+use super::asset::Asset;
 use super::bus::Buses;
 use super::connection::Connection;
 use super::links::Links;
@@ -91,14 +92,27 @@ impl Door {
                 Ok(Secured { stream, leaf }) => {
                     drop(place);
                     // The certificate alone: where somebody is says nothing here. Without one good role it has none.
-                    let Leaf { spki, not_after, role, .. } = leaf;
+                    let Leaf { spki, serial, not_after, role, .. } = leaf;
                     let proof = Proof::Certificate { spki, role: role.role().cloned(), not_after };
                     let Ok(session) = house.sessions.open(peer, evidence(at, peer, proof)) else { return };
+                    if let RoleMark::Bad(why) = role {
+                        door.alarm_role(&session, &serial, why);
+                    }
                     let mac = house.net.neighbour(peer.ip());
                     door.run(session, stream, mac).await;
                 }
             }
         });
+    }
+
+    /// It is let in without a role, as the standard wants it: without this nobody would learn why it may do nothing.
+    fn alarm_role(&self, session: &Session, serial: &Serial, why: BadRole) {
+        let source = session.peer().ip();
+        if self.common.alarms.due(source, Kind::BadRole, self.house.time.now().boot) {
+            let text = format!("the certificate with serial number {serial} has {why}: it counts as having none");
+            let asset = Asset::behind(&self.house, session).id;
+            self.house.gate.alarm(Kind::BadRole.name(), Some(source), asset.as_ref(), text);
+        }
     }
 
     async fn run(self, session: Arc<Session>, stream: Stream, mac: Option<Mac>) {

@@ -155,6 +155,8 @@ pub struct Status {
     pub allowed: u64,
     /// Requests refused since the start; in `observe`, those that enforce would refuse.
     pub refused: u64,
+    /// TLS handshakes that came to nothing since the start.
+    pub handshakes: u64,
     /// What identity rests on here, honestly.
     pub identity: String,
     /// Subjects that may not act, with their life.

@@ -274,6 +274,7 @@ impl Desk {
             sessions: u64::try_from(house.sessions.count()).unwrap_or(u64::MAX),
             allowed: counters.allowed,
             refused: counters.refused(),
+            handshakes: counters.handshakes,
             identity: identity(policy.subjects.values()),
             revoked: revoked.map(|(id, life)| (id.clone(), *life)).collect(),
             journal: self.journal(counters.late),

@@ -3,7 +3,7 @@
 use std::net::Shutdown;
 use std::time::Duration;
 
-use crate::kit::{Card, Pki, Plc, Running, Secure, TLS12, TLS13, Wish, frame, offer, until};
+use crate::kit::{CLIENT, Card, Pki, Plc, Running, Secure, TLS12, TLS13, Wish, frame, offer, until};
 
 #[test]
 fn other_trust_counts_for_the_next_handshake_and_drops_nobody() {
@@ -159,4 +159,24 @@ fn a_damaged_record_ends_its_session_and_no_other() {
         assert!(end.starts_with("alert ") || ["reset", "torn", "closed"].contains(&end.as_str()), "{end}");
     }
     assert_eq!(other.ask(2, "03 0064 0001"), "03020064", "untouched, and so is the register");
+}
+
+#[test]
+fn a_plain_listener_that_the_policy_makes_one_of_tls_leaves_its_sessions_without_rights() {
+    let plc = Plc::at("127.0.1.20");
+    let (gateway, pki) = Running::secure(&plc);
+    let mut plain = gateway.client();
+    assert_eq!(plain.ask(1, "06 0064 0001"), "0600640001");
+    let (at, tls) = (format!("\"{}\"", gateway.at), gateway.tls.unwrap());
+    gateway.activate(gateway.policy.replace(&at, &format!("\"mbaps://{}\"", gateway.at)));
+    assert_eq!(plain.ask(2, "06 0064 0002"), "8601", "an address says nothing there any more");
+    until("it listens anew", || gateway.gateway.listeners.states().values().all(|state| state.trouble.is_none()));
+    let (_, card) = gateway.station(&pki);
+    let mut there = Secure::from(CLIENT, gateway.at, &offer(&pki, Some(&card), &TLS13));
+    assert_eq!(there.ask(1, "06 0064 0003"), "0600640003");
+    // And back: a key that was shown there still says who it is; whoever comes now is known by the address.
+    gateway.activate(gateway.policy.clone());
+    assert_eq!(there.ask(2, "06 0064 0004"), "0600640004");
+    assert_eq!(plain.ask(3, "06 0064 0005"), "0600640005");
+    assert_ne!(tls, gateway.at);
 }

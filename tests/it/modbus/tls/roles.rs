@@ -53,6 +53,9 @@ fn each_certificate_without_one_good_role_is_let_in_and_gets_the_bare_refusal_to
         assert_eq!(client.ask(9, "2b 0e 01 00"), "ab01", "{name}: and its session lives on");
     }
     assert_eq!((plc.accepted(), plc.bytes()), (0, Vec::new()), "the device has not even been dialled");
+    let journal = gateway.journal();
+    let alarms: Vec<_> = journal.lines().filter(|line| line.contains("\"what\":\"bad-role\"")).collect();
+    assert!(alarms.len() == 1 && alarms[0].contains("more than one role: it counts as having none"), "{alarms:?}");
 }
 
 #[test]
