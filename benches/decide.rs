@@ -5,6 +5,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::hint::black_box;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,8 +15,9 @@ use bulkhead_core::decision::Effect;
 use bulkhead_core::identity::{Attributes, Evidence, Proof, Registry};
 use bulkhead_core::moment::{ClockTrust, Moment, UnixMs};
 use bulkhead_core::policy;
+use bulkhead_core::policy::differences::{self, Gathering, Judged, Request};
 use bulkhead_core::policy::table::{Table, decide};
-use bulkhead_core::world::{World, derive};
+use bulkhead_core::world::{Standing, World, derive};
 
 const ROUNDS: usize = 31;
 const DECISIONS: u32 = 20_000;
@@ -32,13 +34,52 @@ fn main() -> io::Result<()> {
         writeln!(out, "{rules:5} rules: allow          {allow:6.1} ns, deny {deny:6.1} ns")?;
         costs.push(allow.max(deny));
     }
+    let (agrees, differs) = beside()?;
+    writeln!(
+        out,
+        "beside a candidate: {agrees:6.1} ns where both agree, {differs:6.1} ns where the candidate refuses"
+    )?;
     let (small, large) = (costs.first().copied().unwrap_or(f64::NAN), costs.last().copied().unwrap_or(f64::NAN));
     writeln!(out, "flat: {:.2}", large / small)?;
     writeln!(out, "hashes: {:.2}", large / hash)
 }
 
+/// What a candidate of `policy shadow` adds to a frame, once the session's standing under it is there: a second decision, and
+/// the taking apart where the two disagree.
+fn beside() -> io::Result<(f64, f64)> {
+    let ((now, live), (_, candidate)) = (standing(200)?, standing(199)?);
+    let mut found = Gathering::default();
+    let mut frame = |register: u16| {
+        let value = 1_u16.to_be_bytes();
+        let accesses = [access(register, &value)];
+        let decision = decide(&live.table, &accesses, now);
+        let start = decision.effect == Effect::Allow;
+        let would = decide(&candidate.table, &accesses, now);
+        if differences::differs(&decision, &would) {
+            let request = Request { accesses: &accesses, source: SOURCE, at: now.wall, weight: 1 };
+            let (before, after) =
+                (Judged { standing: &live, decision: &decision }, Judged { standing: &candidate, decision: &would });
+            found.add(&request, before, after);
+        }
+        start
+    };
+    let alone = median(|n| {
+        let value = 1_u16.to_be_bytes();
+        decide(&live.table, &[access(n % 199, &value)], now).effect == Effect::Allow
+    });
+    let agrees = median(|n| frame(n % 199));
+    let differs = median(|_| frame(199));
+    Ok(((agrees - alone).max(0.0), (differs - alone).max(0.0)))
+}
+
+const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 9, 10));
+
 /// A session's table from a policy with so many allow rules, one point each.
 fn table(rules: u16) -> io::Result<(Moment, Arc<Table>)> {
+    standing(rules).map(|(now, standing)| (now, standing.table))
+}
+
+fn standing(rules: u16) -> io::Result<(Moment, Standing)> {
     let mut text = String::from(HEAD);
     text.extend((0..rules).map(|n| format!("value-{n} = \"holding {n} values 0..50000\"\n")));
     text.extend((0..rules).map(|n| {
@@ -60,12 +101,16 @@ fn table(rules: u16) -> io::Result<(Moment, Arc<Table>)> {
         registry: Arc::new(Registry::default()),
         facts: Attributes::default(),
     };
-    Ok((now, derive(&world, &evidence, now).table))
+    Ok((now, derive(&world, &evidence, now)))
 }
 
 fn judge(table: &Table, register: u16, value: u16, now: &Moment) -> bool {
     let value = value.to_be_bytes();
-    let access = Access {
+    decide(table, &[access(register, &value)], *now).effect == Effect::Allow
+}
+
+fn access(register: u16, value: &[u8; 2]) -> Access<'_> {
+    Access {
         asset: None,
         verb: Verb::Write,
         function: 16,
@@ -74,10 +119,9 @@ fn judge(table: &Table, register: u16, value: u16, now: &Moment) -> bool {
             bank: Bank::Holding,
             first: black_box(register),
             count: NonZeroU16::MIN,
-            values: Values::Registers(black_box(&value)),
+            values: Values::Registers(black_box(value)),
         },
-    };
-    decide(table, &[access], *now).effect == Effect::Allow
+    }
 }
 
 /// The yardstick: the key of a decision, hashed once with the standard library's hasher.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the gateway against a plain TCP load balancer and writes docs/benchmarks.md.
 
-    run.py [--rounds 24] [--only read,write,shared,syscalls,idle,decide] [--no-write]
+    run.py [--rounds 24] [--only read,write,shared,shadow,syscalls,idle,decide] [--no-write]
 
 Rounds are interleaved, so that the machine's noise hits all alike, and compared in pairs: the figure that counts is the
 difference within a round, with a bootstrap interval over the rounds. CPU time is the kernel's (schedstat) of all threads of a
@@ -121,6 +121,25 @@ class Run:
             raise lab.Deviation(f"{what} through {name}", "no refusal", refused)
         return {"p50": p50, "p99": p99, "rate": rate, "cpu": (cpu_us(pid) - before) / ((requests + WARM_UP) * threads)}
 
+    def shadowed(self, candidates, requests, threads):
+        """FC 3 on one gateway, turn by turn without a candidate policy and with each one: CPU per request and pair."""
+        gateway, runs = self.gateways["durable"], {name: [] for name in ["none", *candidates]}
+        for number in range(self.options.rounds):
+            names = list(runs) if number % 2 == 0 else list(runs)[::-1]
+            for name in names:
+                if name != "none":
+                    (gateway.dir / "candidate.toml").write_text(candidates[name])
+                    gateway.cli("policy", "shadow", "candidate.toml", "--for", "1h")
+                runs[name].append(self.once("durable", "read", requests, threads))
+                if name != "none":
+                    # 1 where something would be lost: then every request has to be on its list.
+                    shown = gateway.cli("policy", "shadow", code=None)
+                    judged = int(re.search(r"(\d+) requests judged by both; of (\d+)", shown)[2 if name == "loses" else 1])
+                    if judged < requests * threads:
+                        raise lab.Deviation(f"candidate {name}", f"{requests * threads} requests judged", judged)
+                    gateway.cli("policy", "shadow", "--stop", code=None)
+        return runs
+
     def fdatasync(self, count=100):
         """The p50 of appending 600 bytes to a preallocated file on the journal's disk and making them durable, in us."""
         path, took = self.gateways["durable"].dir / "fdatasync", []
@@ -229,7 +248,7 @@ def machine():
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--rounds", type=int, default=24)
-    arguments.add_argument("--only", default="idle,read,write,shared,syscalls,decide")
+    arguments.add_argument("--only", default="idle,read,write,shared,shadow,syscalls,decide")
     arguments.add_argument("--no-write", action="store_true")
     options = arguments.parse_args()
     only = options.only.split(",")
@@ -269,6 +288,17 @@ def main():
             counts = ", ".join(str(count) for count in each[spread.index(sorted(spread)[2])])
             bars.add("Shared link, 5 clients: most against least served in the same time, median of 5", "<= 1.1",
                      f"{statistics.median(spread):.3f} ({counts} requests in {PRESS / 1000:g} s)", statistics.median(spread) <= 1.1)
+        if "shadow" in only:
+            text = plant(DURABLE, "durable")
+            candidates = {"agrees": text.replace('"read value-0", ', ""), "loses": text.replace('can = ["read block"]', 'can = ["read value-1"]')}
+            runs = run.shadowed(candidates, 1000, 1)
+            lines = ["| FC 3, 1 connection | CPU/request us |", "|---|---|"]
+            shown = {"none": "no candidate", "agrees": "a candidate that agrees", "loses": "a candidate that refuses each request"}
+            lines += [f"| {shown[name]} | {median(runs, name, 'cpu'):.1f} |" for name in runs]
+            parts.append("### `policy shadow`\n\n" + "\n".join(lines) + "\n")
+            for name in candidates:
+                ratio = statistics.median(a["cpu"] / b["cpu"] for a, b in zip(runs[name], runs["none"]))
+                bars.add(f"CPU per FC 3 with {shown[name]}, against none, paired median", "<= 1.10", f"{ratio:.3f}", ratio <= 1.10)
         if "syscalls" in only and shutil.which("strace"):
             lines = ["| | calls/request | most frequent |", "|---|---|---|"]
             for name, what, threads in ("durable", "read", 1), ("durable", "read", 16), ("haproxy", "read", 1), ("written", "write", 1), ("durable", "write", 1):

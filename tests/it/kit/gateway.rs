@@ -56,6 +56,8 @@ speed = "holding 200 values 0..1200 safe 0"
 wide = "holding 300-301 as u32 big-word values 0..90000"
 rest = "holding 400-989"
 lamps = "coils 0-15"
+recipes = "file 4 0-99"
+limits = "file 5 0-9 values 0..9 safe 0"
 [subjects.scada]
 zone = "office"
 proof = "address"

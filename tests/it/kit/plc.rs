@@ -1,6 +1,7 @@
 //! A device that testifies: what it was sent, byte for byte, and what its memory holds. It is as careless as real ones: it
 //! ignores the MBAP length and reads what the function code implies.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,8 @@ pub(crate) enum Do {
 pub(crate) struct Testimony {
     pub(crate) coils: Vec<bool>,
     pub(crate) holding: Vec<u16>,
+    /// Records that were written, by file and record; others hold their own number.
+    pub(crate) files: BTreeMap<(u16, u16), u16>,
     /// Every request as the device understood it.
     pub(crate) requests: Vec<Vec<u8>>,
     /// Every byte.
@@ -44,7 +47,13 @@ impl Plc {
     pub(crate) fn at(address: &str) -> Self {
         let listener = TcpListener::bind((address, 0)).unwrap();
         let holding = (0..=u16::MAX).collect();
-        let state = Testimony { coils: vec![false; 65_536], holding, requests: Vec::new(), bytes: Vec::new() };
+        let state = Testimony {
+            coils: vec![false; 65_536],
+            holding,
+            files: BTreeMap::new(),
+            requests: Vec::new(),
+            bytes: Vec::new(),
+        };
         let plc = Self {
             at: listener.local_addr().unwrap(),
             state: Arc::new(Mutex::new(state)),
@@ -204,6 +213,30 @@ impl Plc {
                     state.holding[usize::from(word(8)) + at] = word(13 + 2 * at);
                 }
                 request[8..12].to_vec()
+            }
+            20 => {
+                let ranges = request[9..].chunks_exact(7);
+                let data: Vec<u8> = ranges
+                    .flat_map(|range| {
+                        let [file, first, count] = [1, 3, 5].map(|at| u16::from_be_bytes([range[at], range[at + 1]]));
+                        let record = |at: u16| state.files.get(&(file, first + at)).copied().unwrap_or(first + at);
+                        let records: Vec<u8> = (0..count).flat_map(|at| record(at).to_be_bytes()).collect();
+                        [vec![u8::try_from(records.len() + 1).unwrap(), 6], records].concat()
+                    })
+                    .collect();
+                [vec![u8::try_from(data.len()).unwrap()], data].concat()
+            }
+            21 => {
+                let mut rest = &request[9..];
+                while let [_, a, b, c, d, e, f, ..] = *rest {
+                    let [file, first, count] = [[a, b], [c, d], [e, f]].map(u16::from_be_bytes);
+                    for at in 0..count {
+                        let value = 7 + 2 * usize::from(at);
+                        state.files.insert((file, first + at), u16::from_be_bytes([rest[value], rest[value + 1]]));
+                    }
+                    rest = &rest[7 + 2 * usize::from(count)..];
+                }
+                request[8..].to_vec()
             }
             22 => {
                 let (at, and, or) = (usize::from(word(8)), word(10), word(12));

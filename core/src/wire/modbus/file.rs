@@ -7,7 +7,8 @@ use super::words;
 
 const READ: u8 = 20;
 const WRITE: u8 = 21;
-const REFERENCE: u8 = 6;
+/// The one reference type that the specification knows.
+pub(super) const REFERENCE: u8 = 6;
 const LAST_RECORD: u16 = 9999;
 
 /// Consecutive records of one file.

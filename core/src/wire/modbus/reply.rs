@@ -1,7 +1,10 @@
 //! Whether a reply PDU is an answer to a request, and what it tells about the device.
 
+use smallvec::SmallVec;
+
+use super::file::{FileRange, FileRanges, REFERENCE};
 use super::request::{Function, Request};
-use super::word;
+use super::{word, words};
 use crate::access::{Bank, Values};
 
 /// What a reply PDU is to a request.
@@ -50,20 +53,38 @@ impl Request<'_> {
                 }
                 Self::ReadWrite { read, .. } => counted(data, usize::from(read.1.get()) * 2),
                 Self::Write { code, first, count, .. } => written(code, first, count.get(), data),
-                Self::ReadFile(ref ranges) => {
-                    let due: usize = ranges.iter().map(|range| 2 + usize::from(range.count.get()) * 2).sum();
-                    counted(data, due)
-                }
-                Self::WriteFile(ref ranges) => {
-                    let due: usize = ranges.iter().map(|range| 7 + range.values.len()).sum();
-                    counted(data, due)
-                }
+                Self::ReadFile(ref ranges) => records(ranges, data).is_some(),
+                Self::WriteFile(ref ranges) => echoed(ranges, data),
                 Self::Function(function, asked) => answered(function, asked, data),
             };
         if fits { Matched::Normal } else { Matched::Foreign }
     }
 
-    /// The values that a normal reply to a read carries.
+    /// Everything that an answered request shows of the device: what its reply carries, and what it has written. Nothing where the
+    /// reply is not its normal answer.
+    pub fn seen<'r>(&'r self, reply: &'r [u8]) -> SmallVec<[Seen<'r>; 2]> {
+        if self.matches(reply) != Matched::Normal {
+            return SmallVec::new();
+        }
+        let of = |range: FileRange<'r>, values| Seen {
+            bank: Bank::File(range.file.get()),
+            first: range.first,
+            count: range.count.get(),
+            values: Values::Registers(values),
+        };
+        match *self {
+            Self::ReadFile(ref ranges) => {
+                let found = records(ranges, reply.get(1..).unwrap_or_default()).unwrap_or_default();
+                ranges.iter().zip(found).map(|(range, values)| of(range, values)).collect()
+            }
+            Self::WriteFile(ref ranges) => ranges.iter().map(|range| of(range, range.values)).collect(),
+            Self::Read { .. } | Self::ReadWrite { .. } | Self::Write { .. } | Self::Function(..) => {
+                [self.read(reply), self.applied()].into_iter().flatten().collect()
+            }
+        }
+    }
+
+    /// The values that a normal reply to a read carries. Files have several ranges: see [`Self::seen`].
     pub fn read<'r>(&self, reply: &'r [u8]) -> Option<Seen<'r>> {
         let (bank, first, count) = match *self {
             Self::Read { bank, first, count } => (bank, first, count),
@@ -91,6 +112,46 @@ impl Request<'_> {
         };
         Some(Seen { bank, first, count: count.get(), values })
     }
+}
+
+/// The records of each range in the answer to FC 20: a length of the reference type and the data, the reference type 6, and the
+/// data of exactly the records that were asked for. None where one of them differs: a device that shuffles the lengths would
+/// have its records taken for others.
+fn records<'r>(ranges: &FileRanges<'_>, data: &'r [u8]) -> Option<SmallVec<[&'r [u8]; 3]>> {
+    let (count, mut rest) = data.split_first()?;
+    let mut found = SmallVec::new();
+    if usize::from(*count) != rest.len() {
+        return None;
+    }
+    for range in ranges {
+        let due = usize::from(range.count.get()) * 2;
+        let (&[length, reference], behind) = rest.split_first_chunk()?;
+        let (records, behind) = behind.split_at_checked(due)?;
+        if usize::from(length) != due + 1 || reference != REFERENCE {
+            return None;
+        }
+        found.push(records);
+        rest = behind;
+    }
+    rest.is_empty().then_some(found)
+}
+
+/// The answer to FC 21 repeats the request, range by range; the records themselves are the device's word.
+fn echoed(ranges: &FileRanges<'_>, data: &[u8]) -> bool {
+    let Some((count, mut rest)) = data.split_first() else { return false };
+    if usize::from(*count) != rest.len() {
+        return false;
+    }
+    for range in ranges {
+        let Some((&reference, behind)) = rest.split_first() else { return false };
+        let Some(([file, first, count], behind)) = words(behind) else { return false };
+        let Some(behind) = behind.get(range.values.len()..) else { return false };
+        if (reference, file, first, count) != (REFERENCE, range.file.get(), range.first, range.count.get()) {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.is_empty()
 }
 
 /// A byte count of `due` and exactly as many bytes.

@@ -88,7 +88,7 @@ impl Connection {
         let unit = head(entry.frame.bytes()).unit;
         let reply = self.replies.bytes().get(PDU..whole).unwrap_or_default();
         if let (Some(asset), Some(pdu), Matched::Normal) = (&self.asset.id, entry.frame.pdu(), matched) {
-            for seen in [pdu.read(reply), pdu.applied()].into_iter().flatten() {
+            for seen in pdu.seen(reply) {
                 self.house.gate.saw(asset, unit, seen.bank, seen.first, seen.count, seen.values);
             }
         }
