@@ -131,13 +131,13 @@ impl Session {
     }
 
     /// What it would stand on under a candidate policy: kept and derived again like [`Self::footing_at`].
-    pub(super) fn shaded_at(&self, candidate: &Candidate, now: Moment) -> Arc<Shaded> {
+    pub(super) fn shaded_at(&self, candidate: &Candidate, live: &Footing, now: Moment) -> Arc<Shaded> {
         let shaded = self.shaded.load_full();
-        if let Some(shaded) = shaded.filter(|shaded| shaded.is_of(candidate, self.shared.worlds.generation(), now)) {
+        if let Some(shaded) = shaded.filter(|shaded| shaded.is_of(candidate, live, now)) {
             return shaded;
         }
         let evidence = self.evidence.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Arc::new(candidate.derive(&self.shared.worlds.current(), &evidence, now));
+        let fresh = Arc::new(candidate.derive(&self.shared.worlds.current(), live, &evidence, now));
         self.shaded.store(Some(Arc::clone(&fresh)));
         fresh
     }
@@ -329,6 +329,11 @@ impl Sessions {
         theirs.iter().filter(|session| session.end()).count()
     }
 
+    /// Sessions that hold a standing under a candidate policy, so that one can see that they let go of it.
+    pub fn shaded(&self) -> usize {
+        self.all().iter().filter(|session| session.shaded.load().is_some()).count()
+    }
+
     /// Every live session.
     pub fn all(&self) -> Vec<Arc<Session>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
@@ -341,8 +346,13 @@ impl Sessions {
 
     /// Derives again whatever has come to an end, so that screens tell the truth and long silences hide no change.
     pub fn refresh(&self, now: Moment) {
+        let candidate = self.shared.shadow.number();
         for session in self.all() {
             session.footing_at(now);
+            // A session that asks nothing lets go of a candidate that is judged no longer.
+            if session.shaded.load().as_ref().is_some_and(|shaded| shaded.number() != candidate) {
+                session.unshade();
+            }
         }
     }
 }

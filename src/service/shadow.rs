@@ -11,7 +11,7 @@ use bulkhead_core::identity::Evidence;
 use bulkhead_core::journal::record::{Event, GatewayRecord};
 use bulkhead_core::moment::{Moment, RanMs, UnixMs};
 use bulkhead_core::policy::differences::{self, Differences, Gathering, Judged};
-use bulkhead_core::policy::table::{TableCache, decide};
+use bulkhead_core::policy::table::{Table, TableCache, decide};
 use bulkhead_core::policy::{self, Policy};
 use bulkhead_core::world::{World, derive_with};
 
@@ -56,6 +56,10 @@ pub struct Candidate {
 pub(crate) struct Shaded {
     number: u64,
     footing: Footing,
+    /// The table in force that it is compared with.
+    live: Arc<Table>,
+    /// The two count something against different limits: only then a frame that both allow is looked at closer.
+    other_limits: bool,
 }
 
 /// What a candidate came to.
@@ -86,8 +90,16 @@ struct Ended {
 
 impl Shaded {
     /// Whether it still is what the candidate says.
-    pub(super) fn is_of(&self, candidate: &Candidate, generation: u64, now: Moment) -> bool {
-        self.number == candidate.number && self.footing.standing.generation == generation && self.footing.holds(now)
+    pub(super) fn is_of(&self, candidate: &Candidate, live: &Footing, now: Moment) -> bool {
+        self.number == candidate.number
+            && self.footing.standing.generation == live.standing.generation
+            && Arc::ptr_eq(&self.live, &live.standing.table)
+            && self.footing.holds(now)
+    }
+
+    /// The number of the candidate that it was derived from.
+    pub(super) const fn number(&self) -> u64 {
+        self.number
     }
 }
 
@@ -107,7 +119,7 @@ impl Candidate {
     }
 
     /// What evidence is worth under the candidate, with the registry and the facts of the live world.
-    pub(super) fn derive(&self, live: &Live, evidence: &Evidence, now: Moment) -> Shaded {
+    pub(super) fn derive(&self, live: &Live, footing: &Footing, evidence: &Evidence, now: Moment) -> Shaded {
         let World { generation, registry, facts, .. } = &*live.world;
         let world = World {
             generation: *generation,
@@ -117,7 +129,9 @@ impl Candidate {
         };
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         let standing = derive_with(&world, evidence, now, &mut tables);
-        Shaded { number: self.number, footing: Footing { standing, at: now } }
+        let table = Arc::clone(&footing.standing.table);
+        let other_limits = !table.same_limits(&standing.table);
+        Shaded { number: self.number, footing: Footing { standing, at: now }, live: table, other_limits }
     }
 
     fn report(&self) -> Differences {
@@ -160,6 +174,11 @@ impl Shadow {
         self.now.load_full()
     }
 
+    /// The number of the candidate that is judged now; 0 while none is.
+    pub(super) fn number(&self) -> u64 {
+        self.now.load().as_ref().map_or(0, |candidate| candidate.number)
+    }
+
     fn put(&self, candidate: Option<Arc<Candidate>>) -> Option<Arc<Candidate>> {
         self.on.store(candidate.is_some(), Ordering::Relaxed);
         self.now.swap(candidate)
@@ -181,12 +200,13 @@ impl Shared {
         }
         let guard = self.shadow.now.load();
         let Some(candidate) = guard.as_deref() else { return };
-        let shaded = session.shaded_at(candidate, now);
+        let shaded = session.shaded_at(candidate, footing, now);
         let accesses = request.accesses();
         let standing = &shaded.footing.standing;
         let would = decide(&standing.table, &accesses, now);
         candidate.judged.fetch_add(1, Ordering::Relaxed);
-        if differences::differs(decision, &would) {
+        let turns = decision.effect != would.effect;
+        if turns || shaded.other_limits && differences::differs(decision, &would) {
             let asked =
                 differences::Request { accesses: &accesses, source: session.peer().ip(), at: now.wall, weight: 1 };
             let (before, after) =

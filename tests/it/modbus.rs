@@ -11,5 +11,6 @@ mod peers;
 mod repeats;
 mod replies;
 mod retries;
+mod shadow;
 mod shared;
 mod tls;

@@ -269,6 +269,18 @@ impl Running {
         self.handle.block_on(self.house().orders.activate(text, tasks)).unwrap();
     }
 
+    /// Judges a candidate policy beside the one in force, or ends that.
+    pub(crate) fn shadow(&self, candidate: Option<String>) {
+        let orders = &self.house().orders;
+        let order = async {
+            match candidate {
+                Some(text) => orders.shade("it".to_owned(), text, 3_600, "it", &self.house().tasks).await.map(drop),
+                None => orders.unshade("it").await,
+            }
+        };
+        self.handle.block_on(order).unwrap();
+    }
+
     /// Revokes a subject; how many sessions were cut.
     pub(crate) fn revoke(&self, subject: &str) -> u32 {
         self.handle.block_on(self.house().orders.revoke(&subject.into(), "it")).unwrap().sessions

@@ -130,6 +130,19 @@ fn another_limit_is_told_as_other_terms_and_the_same_limit_is_not() {
 }
 
 #[test]
+fn tables_with_equal_limits_are_known_as_such_and_others_are_not() {
+    let table = |text: &str| derive(&world(load(text)), &station(), at(NOON)).table;
+    let now = table(&text());
+    assert!(now.same_limits(&table(&changed("values 0..1200", "values 0..600"))));
+    // The same addresses in two points, and the same limit by two rules.
+    let cut = changed("jog      = \"coils 16-17 safe 0\"", "jog = \"coils 16 safe 0\"\njog-two = \"coils 17 safe 0\"");
+    assert!(now.same_limits(&table(&cut.replace("\"write jog\"", "\"write jog\", \"write jog-two\""))));
+    assert!(!now.same_limits(&table(&changed("600 writes per minute", "60 writes per minute"))));
+    assert!(!now.same_limits(&table(&changed("limit = \"600 writes per minute\"", ""))));
+    assert!(!now.same_limits(&table(&changed("\"write jog\", ", ""))));
+}
+
+#[test]
 fn nobody_under_both_policies_is_named_by_the_source_address() {
     let stranger = evidence(FILLER, "10.10.9.77", None);
     let mut found = Gathering::default();

@@ -3,6 +3,7 @@
 //!
 //! `build` makes it, `judge` searches it, `cache` shares it between sessions, `standing` puts it together with the subject.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::model::{Detail, Limit, Mode, OnStall, Point, RecordKind};
@@ -113,6 +114,26 @@ impl Lanes {
     fn bank(&self, bank: Bank) -> &[Segment] {
         self.0.iter().find(|(lane, _)| *lane == bank).map_or(&[], |(_, segments)| segments)
     }
+
+    /// The limited addresses, neighbours with equal limits as one.
+    fn limited(&self) -> Vec<(Bank, u16, u16, BTreeSet<Limit>)> {
+        let mut all: Vec<(Bank, u16, u16, BTreeSet<Limit>)> = Vec::new();
+        for (bank, segments) in &self.0 {
+            for segment in segments.iter().filter(|segment| !segment.row.limits.is_empty()) {
+                let limits: BTreeSet<Limit> = segment.row.limits.iter().map(|(_, limit)| *limit).collect();
+                match all.last_mut() {
+                    Some((of, _, last, same))
+                        if of == bank && last.checked_add(1) == Some(segment.first) && *same == limits =>
+                    {
+                        *last = segment.last;
+                    }
+                    Some(_) | None => all.push((*bank, segment.first, segment.last, limits)),
+                }
+            }
+        }
+        all.sort();
+        all
+    }
 }
 
 /// Addresses of one point that share a row. Sorted, without overlaps.
@@ -217,6 +238,11 @@ impl Table {
     /// values excepted.
     pub fn charges(&self, accesses: &[Access<'_>], _now: Moment) -> Vec<Charge> {
         judge::charges(self, accesses)
+    }
+
+    /// Whether every address is counted against the same limits as in another table: then no frame is under other terms there.
+    pub fn same_limits(&self, other: &Self) -> bool {
+        self.reads.limited() == other.reads.limited() && self.writes.limited() == other.writes.limited()
     }
 
     /// A table that allows nothing, for one reason.
