@@ -13,6 +13,7 @@ use crate::moment::{RanMs, UnixMs};
 use crate::names::{GrantId, RemoteName, Role, SubjectId, ZoneId};
 
 mod registry;
+pub mod sheet;
 
 pub use registry::{
     ADDRESSES_EACH, Credential, Edit, KEYS_EACH, Life, MAX_KEYS, MAX_SUBJECTS, Registry, RegistryError,

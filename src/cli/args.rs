@@ -98,6 +98,9 @@ pub(super) enum Verb {
     /// Who may act, and who may not any more
     #[command(subcommand)]
     Subject(Subject),
+    /// The registry: who is known by which key or address, and whether it may act
+    #[command(subcommand)]
+    Device(Device),
     /// What happened, and whether anybody changed it since
     #[command(subcommand)]
     Journal(Journal),
@@ -349,6 +352,112 @@ pub(super) struct SubjectName {
     /// The subject's name
     #[arg(value_name = "SUBJECT")]
     pub(super) subject: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Device {
+    /// Register a device, or give a registered one another key or address
+    #[command(
+        after_help = "A device is a name; what it may do stands in the policy. A key or address shows one device alone.\n\n\
+        Examples:\n  bulkhead device add scada --certificate scada.pem\n  \
+        bulkhead device add old-panel --address 10.10.9.31 --mac 02:1f:5a:00:10:31\n  \
+        bulkhead device add spare --registered        known, and may do nothing yet"
+    )]
+    Add(DeviceAdd),
+    /// Everybody who is registered
+    #[command(after_help = "Example:\n  bulkhead device list")]
+    List,
+    /// One device: life, keys, addresses, what the policy says
+    #[command(after_help = "Example:\n  bulkhead device show scada")]
+    Show(DeviceName),
+    /// Take all rights from a device until it is resumed, and cut its connections
+    #[command(after_help = "Example:\n  bulkhead device suspend scada")]
+    Suspend(DeviceName),
+    /// Let a suspended or registered device act
+    #[command(after_help = "Example:\n  bulkhead device resume scada")]
+    Resume(DeviceName),
+    /// Take all rights from a device, now and for good; as `subject revoke`
+    #[command(
+        after_help = "Its keys never come back, and its name rests for the time that `registry.hold` of the configuration says.\n\n\
+        Example:\n  bulkhead device revoke scada"
+    )]
+    Revoke(DeviceName),
+    /// Take one key or address from a device; a key never comes back
+    #[command(after_help = "Example:\n  bulkhead device remove scada --certificate old.pem")]
+    Remove(DeviceRemove),
+    /// Write the registry as a sheet, comma-separated
+    #[command(after_help = "Example:\n  bulkhead device export devices.csv")]
+    Export(DeviceFile),
+    /// Register what a sheet says, all of it or nothing
+    #[command(
+        after_help = "The first line is subject,life,credential,value,mac; a row is one key or address. A sheet adds, and moves lives\n\
+        between registered, active and suspended; nothing is revoked by it. Mistakes are told as FILE:LINE: what; what to write.\n\n\
+        Examples:\n  bulkhead device import devices.csv --dry-run\n  bulkhead device import devices.csv"
+    )]
+    Import(DeviceImport),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeviceName {
+    /// The device's name
+    #[arg(value_name = "DEVICE")]
+    pub(super) device: String,
+}
+
+/// One key or address.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("shown").args(["key", "certificate", "address"]))]
+pub(super) struct Shown {
+    /// The SHA-256 of its public key (its subject public key info), 64 hex digits
+    #[arg(long, value_name = "SPKI")]
+    pub(super) key: Option<String>,
+    /// A certificate with its public key, PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub(super) certificate: Option<PathBuf>,
+    /// Its address: the weakest proof there is
+    #[arg(long, value_name = "IP")]
+    pub(super) address: Option<String>,
+    /// The hardware address that must match
+    #[arg(long, value_name = "MAC", requires = "address")]
+    pub(super) mac: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeviceAdd {
+    /// The device's name: the one that the policy uses
+    #[arg(value_name = "DEVICE")]
+    pub(super) device: String,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+    /// A new name may do nothing until it is resumed
+    #[arg(long)]
+    pub(super) registered: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeviceRemove {
+    /// The device's name
+    #[arg(value_name = "DEVICE")]
+    pub(super) device: String,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeviceFile {
+    /// The sheet; the standard output unless set
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeviceImport {
+    /// The sheet, or - for the standard input
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    /// Say what would change, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]

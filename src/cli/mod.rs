@@ -4,6 +4,7 @@
 mod args;
 mod check;
 mod client;
+mod device;
 mod differences;
 mod doctor;
 mod exit;
@@ -113,7 +114,8 @@ fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
         Verb::Policy(args::Policy::Replay(arguments)) => replay::run(&arguments, context),
         Verb::Policy(args::Policy::Shadow(arguments)) => shadow::run(&arguments, context),
         Verb::Subject(args::Subject::List) => orders::subjects(context),
-        Verb::Subject(args::Subject::Revoke(arguments)) => orders::revoke(&arguments, context),
+        Verb::Subject(args::Subject::Revoke(arguments)) => orders::revoke(&arguments.subject, context),
+        Verb::Device(verb) => device::run(verb, context),
         Verb::Journal(args::Journal::Verify(arguments)) => journal::verify(arguments, context),
         Verb::Journal(args::Journal::Show(arguments)) => journal::show(arguments, context),
     }

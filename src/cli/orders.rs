@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::{Activate, Enforce, Observe, SubjectName};
+use super::args::{Activate, Enforce, Observe};
 use super::{Answer, Context, Exit, Failure, client, files, out, when, words};
 use crate::service::commands::{Answer as Said, Command, SubjectLine, WATCH};
 use bulkhead_core::identity::Life;
@@ -142,8 +142,8 @@ fn row(line: &SubjectLine) -> Vec<String> {
 }
 
 /// `subject revoke NAME`.
-pub(super) fn revoke(arguments: &SubjectName, context: &mut Context<'_>) -> Answer {
-    let answer = client::ask(context, Command::SubjectRevoke { subject: arguments.subject.as_str().into() })?;
+pub(super) fn revoke(name: &str, context: &mut Context<'_>) -> Answer {
+    let answer = client::ask(context, Command::SubjectRevoke { subject: name.into() })?;
     context.out.value(&answer)?;
     let Said::Revoked { subject, cut, seq } = answer else { return Err(client::unexpected().into()) };
     let cut = files::counted(usize::try_from(cut).unwrap_or(usize::MAX), "connection");

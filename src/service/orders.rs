@@ -113,6 +113,11 @@ impl Orders {
         }
     }
 
+    /// How long a revoked name rests before it can be registered anew.
+    pub fn hold(&self) -> Duration {
+        self.hold
+    }
+
     /// Takes every right from a subject, for good, and cuts its sessions: in memory at once, then durably, then in memory again
     /// (an order that was queued before must not undo it), then the answer. A retry waits for the first attempt's commit.
     ///

@@ -11,6 +11,8 @@ use bulkhead_core::policy::differences::Differences;
 use bulkhead_core::policy::model::Mode;
 use serde::{Deserialize, Serialize};
 
+use super::devices::{DeviceChanged, DeviceLine, Imported};
+
 /// What an order came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -28,6 +30,17 @@ pub enum Answer {
         /// The record.
         seq: Seq,
     },
+    /// What an order about a device came to.
+    Device(Box<DeviceChanged>),
+    /// To `device list` and `device show`.
+    Devices {
+        /// At most 1,000.
+        devices: Vec<DeviceLine>,
+        /// There are more behind the last one.
+        more: bool,
+    },
+    /// To `device import`.
+    Imported(Imported),
     /// The conduit's mode counts from the next frame on.
     Mode {
         /// Which.

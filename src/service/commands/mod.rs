@@ -2,9 +2,11 @@
 //! and signed commands will reach the same one. Shapes only: `run` carries them out.
 
 mod answer;
+mod devices;
 mod run;
 mod watch;
 
+use bulkhead_core::identity::{Credential, Life};
 use bulkhead_core::names::{AssetId, ConduitId, SubjectId};
 use bulkhead_core::policy::explain::By as ShownBy;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ pub use answer::{
     Answer, AssetLine, AssetState, ClockLine, ConduitLine, Explained, JournalLine, KeysLine, ListenerLine, PolicyLine,
     ShadowLine, ShadowSeen, Status, StoreLine, SubjectLine, Tried,
 };
+pub use devices::{DEVICES, DeviceChanged, DeviceLine, Imported};
 pub use run::{About, Desk, Premises};
 
 /// The version of the shapes below. A gateway and a command line that differ say so instead of guessing.
@@ -41,6 +44,49 @@ pub enum Command {
     SubjectRevoke {
         /// Who.
         subject: SubjectId,
+    },
+    /// Registers a name, or gives a registered one more credentials.
+    DeviceAdd {
+        /// Who.
+        subject: SubjectId,
+        /// A new name begins so: `active`, or `registered` (known, and may do nothing yet).
+        life: Life,
+        /// What it shows itself by, besides what it has.
+        credentials: Vec<Credential>,
+    },
+    /// The names of the registry, in order.
+    DeviceList {
+        /// Those behind this one.
+        after: Option<SubjectId>,
+    },
+    /// One name.
+    DeviceShow {
+        /// Who.
+        subject: SubjectId,
+    },
+    /// Takes all rights from a subject until it is resumed, and cuts its connections.
+    DeviceSuspend {
+        /// Who.
+        subject: SubjectId,
+    },
+    /// Lets a suspended or registered subject act.
+    DeviceResume {
+        /// Who.
+        subject: SubjectId,
+    },
+    /// Takes a credential from a subject. A key never comes back.
+    DeviceRemove {
+        /// From whom.
+        subject: SubjectId,
+        /// Which.
+        credential: Credential,
+    },
+    /// Makes the registry hold what a sheet says besides what it holds: all of it or nothing.
+    DeviceImport {
+        /// The whole sheet, comma-separated values.
+        text: String,
+        /// Says what would change, and changes nothing.
+        dry_run: bool,
     },
     /// Every byte of a conduit passes.
     Observe {

@@ -24,6 +24,7 @@ use crate::net::Later;
 use crate::service::House;
 use crate::service::orders::OrderError;
 use crate::service::reach::Reached;
+use crate::service::registry::Registration;
 
 /// Problems and warnings in one answer.
 const LINES: usize = 100;
@@ -70,6 +71,15 @@ impl Carry for Desk {
                 Command::Status => Ok(Answer::Status(Box::new(self.status()))),
                 Command::SubjectList => Ok(Answer::Subjects(self.subjects())),
                 Command::SubjectRevoke { subject } => self.revoke(subject, by).await,
+                Command::DeviceAdd { subject, life, credentials } => {
+                    self.device_add(Registration { subject, life, credentials }, by).await
+                }
+                Command::DeviceList { after } => Ok(self.devices(after.as_ref())),
+                Command::DeviceShow { subject } => self.device_show(&subject),
+                Command::DeviceSuspend { subject } => self.device_suspend(subject, by).await,
+                Command::DeviceResume { subject } => self.device_resume(subject, by).await,
+                Command::DeviceRemove { subject, credential } => self.device_remove(subject, credential, by).await,
+                Command::DeviceImport { text, dry_run } => self.device_import(text, dry_run, by).await,
                 Command::Observe { conduit } => {
                     watch::end(&self, &conduit);
                     self.set_mode(conduit, Mode::Observe, None, by).await
@@ -214,10 +224,7 @@ impl Desk {
 
     fn subjects(&self) -> Vec<SubjectLine> {
         let world = self.house.world.current();
-        let mut connected: BTreeMap<SubjectId, u32> = BTreeMap::new();
-        for subject in self.house.sessions.all().iter().filter_map(|session| session.subject()) {
-            *connected.entry(subject).or_default() += 1;
-        }
+        let connected = self.connected();
         let life = |id: &SubjectId| world.registry.life(id);
         let sessions = |id: &SubjectId| connected.get(id).copied().unwrap_or_default();
         let of_policy = world.policy.subjects.iter().map(|(id, entry)| SubjectLine {
@@ -356,7 +363,7 @@ fn identity<'a>(subjects: impl Iterator<Item = &'a SubjectEntry>) -> String {
 }
 
 /// An order's failure for a person.
-fn refused(error: OrderError) -> Refusal {
+pub(super) fn refused(error: OrderError) -> Refusal {
     let cause = error.to_string();
     match error {
         OrderError::NoSubject(_) => {
