@@ -20,6 +20,12 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Link: AsyncRead + AsyncWrite + Send + Unpin {
     /// Ready when a write of at least one byte would not wait.
     fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
+
+    /// Bytes that the far end has taken so far of those that this stream keeps back for it after a write; 0 for one that keeps
+    /// nothing back.
+    fn taken(&self) -> u64 {
+        0
+    }
 }
 
 /// A connected byte stream, whoever made it.

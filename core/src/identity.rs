@@ -159,6 +159,8 @@ pub enum Proof {
         spki: Sha256,
         /// The Modbus role extension, when there is exactly one good one.
         role: Option<Role>,
+        /// The beginning of its validity: under a doubtful clock one may be let in whose time has not come.
+        not_before: UnixMs,
         /// The end of its validity.
         not_after: UnixMs,
     },

@@ -96,6 +96,7 @@ impl House {
             buckets: Mutex::new(BTreeMap::new()),
         });
         let sessions = Arc::new(Sessions::new(Arc::clone(&shared)));
+        let trust = Arc::new(Trust::of(Arc::clone(&sessions)));
         Self {
             orders: Orders::new(Arc::clone(&shared), Arc::clone(&sessions), parts.store, parts.hold),
             gate: Gate::new(Arc::clone(&shared)),
@@ -105,7 +106,7 @@ impl House {
             net: parts.net,
             entropy: parts.entropy,
             tasks: parts.tasks,
-            trust: Arc::default(),
+            trust,
             journal: parts.journal,
             shared,
         }

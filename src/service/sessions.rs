@@ -15,6 +15,8 @@ use bulkhead_core::moment::Moment;
 use bulkhead_core::names::SubjectId;
 use bulkhead_core::policy::model::Mode;
 use bulkhead_core::world::Standing;
+use bulkhead_core::x509::leaf::Serial;
+use bulkhead_core::x509::list::TakenBack;
 use tokio::sync::Notify;
 
 use super::gate::Denial;
@@ -47,12 +49,23 @@ impl Footing {
     }
 }
 
+/// Which certificate somebody has shown: its issuer has given the number once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// SHA-256 of the DER of its issuer's name.
+    pub issuer: Sha256,
+    /// Its serial number.
+    pub serial: Serial,
+}
+
 /// One connection or association.
 pub struct Session {
     number: u64,
     peer: SocketAddr,
     listener: SocketAddr,
     evidence: Mutex<Evidence>,
+    /// Which certificate it was opened by, where it was.
+    card: Option<Card>,
     footing: ArcSwap<Footing>,
     /// The same under the candidate of `policy shadow`, while one is judged.
     shaded: ArcSwapOption<Shaded>,
@@ -178,7 +191,7 @@ impl Session {
                 Proof::Certificate { spki, .. } => Some(*spki),
                 Proof::Address { .. } | Proof::Token { .. } | Proof::SessionGrant { .. } => None,
             }),
-            serial: None,
+            serial: self.card.as_ref().map(|card| card.serial.to_string()),
         }
     }
 }
@@ -189,11 +202,13 @@ pub struct Sessions {
     shared: Arc<Shared>,
     next: AtomicU64,
     live: Mutex<BTreeMap<u64, Arc<Session>>>,
+    /// What issuers have taken back.
+    taken_back: ArcSwap<Vec<TakenBack>>,
 }
 
 impl Sessions {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, next: AtomicU64::new(1), live: Mutex::default() }
+        Self { shared, next: AtomicU64::new(1), live: Mutex::default(), taken_back: ArcSwap::default() }
     }
 
     /// Lets a peer in with what it has shown.
@@ -202,10 +217,25 @@ impl Sessions {
     /// `Busy` at a cap of the listener or of the source; `Revoked` when its subject may not act any more (one that is registered
     /// and not active yet comes in, and is refused each request).
     pub fn open(&self, peer: SocketAddr, evidence: Evidence) -> Result<Arc<Session>, Denial> {
+        self.admit(peer, evidence, None)
+    }
+
+    /// As [`Sessions::open`], for a peer that has shown a certificate.
+    ///
+    /// # Errors
+    /// As [`Sessions::open`]; `Revoked` also when the issuer has taken the certificate back.
+    pub fn open_by(&self, peer: SocketAddr, evidence: Evidence, card: Card) -> Result<Arc<Session>, Denial> {
+        self.admit(peer, evidence, Some(card))
+    }
+
+    fn admit(&self, peer: SocketAddr, evidence: Evidence, card: Option<Card>) -> Result<Arc<Session>, Denial> {
         let now = self.shared.time.now();
         let standing = self.shared.worlds.derive(&evidence, now);
+        // A key that is spent names nobody any more.
+        let spent = standing.table.refuses_all() == Some(Reason::Revoked);
         let subject = standing.subject.as_ref().map(|subject| subject.id.clone());
         let session = Arc::new(Session {
+            card,
             number: self.next.fetch_add(1, Ordering::Relaxed),
             peer,
             listener: evidence.listener,
@@ -221,7 +251,7 @@ impl Sessions {
         // The world is looked at again once the session can be found: a revocation that came between is not missed.
         let refused = self.enter(&session).or_else(|| {
             let gone = subject.is_some_and(|id| self.shared.worlds.current().registry.life(&id).is_barred());
-            gone.then_some(Reason::Revoked)
+            (gone || spent || self.is_taken_back(&session)).then_some(Reason::Revoked)
         });
         let Some(reason) = refused else {
             self.shared.say_session(&session.record(SessionEvent::Opened), now);
@@ -242,6 +272,20 @@ impl Sessions {
         }
         live.insert(session.number, Arc::clone(session));
         None
+    }
+
+    fn is_taken_back(&self, session: &Session) -> bool {
+        let lists = self.taken_back.load();
+        session.card.as_ref().is_some_and(|card| lists.iter().any(|list| list.has(&card.issuer, &card.serial)))
+    }
+
+    /// Takes note of what issuers have taken back, and ends the sessions that were opened by it; how many. When it has returned, no
+    /// frame of them is on its way any more.
+    pub(crate) fn take_back(&self, lists: Vec<TakenBack>) -> usize {
+        // The lists stand before the sessions are looked through: one that opens meanwhile looks at them once it can be found.
+        self.taken_back.store(Arc::new(lists));
+        let theirs: Vec<_> = self.all().into_iter().filter(|session| self.is_taken_back(session)).collect();
+        theirs.iter().filter(|session| session.end()).count()
     }
 
     fn leave(&self, session: &Session) {

@@ -5,7 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
+use bulkhead_core::x509::list::TakenBack;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivatePkcs8KeyDer};
+
+use super::sessions::Sessions;
 
 /// All of it, of one moment.
 pub struct Material {
@@ -27,16 +30,34 @@ impl fmt::Debug for Material {
 
 /// The material in force; none until the gateway has a CA. A TLS listener without it closes each connection.
 #[derive(Debug, Default)]
-pub struct Trust(ArcSwapOption<Material>);
+pub struct Trust {
+    current: ArcSwapOption<Material>,
+    sessions: Option<Arc<Sessions>>,
+}
 
 impl Trust {
-    /// What counts now. Two values are the same material when they are the same pointer.
-    pub fn current(&self) -> Option<Arc<Material>> {
-        self.0.load_full()
+    /// Trust whose changes these sessions feel.
+    pub(crate) fn of(sessions: Arc<Sessions>) -> Self {
+        Self { current: ArcSwapOption::empty(), sessions: Some(sessions) }
     }
 
-    /// Puts other material in force, for the handshakes that begin from now on.
+    /// What counts now. Two values are the same material when they are the same pointer.
+    pub fn current(&self) -> Option<Arc<Material>> {
+        self.current.load_full()
+    }
+
+    /// Puts other material in force, for the handshakes that begin from now on. It drops nobody, but whoever is there by a
+    /// certificate that a list of it takes back: when it has returned, no frame of those is on its way any more.
     pub fn put(&self, material: Material) {
-        self.0.store(Some(Arc::new(material)));
+        let read = |list: &CertificateRevocationListDer<'_>| TakenBack::read(list).ok();
+        // A list that cannot be read is told where handshakes are prepared.
+        let lists = material.crls.iter().filter_map(read).collect();
+        self.current.store(Some(Arc::new(material)));
+        if let Some(sessions) = &self.sessions {
+            let cut = sessions.take_back(lists);
+            if cut > 0 {
+                tracing::info!(cut, "sessions ended whose certificates were taken back by their issuer");
+            }
+        }
     }
 }

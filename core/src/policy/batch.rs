@@ -270,7 +270,12 @@ fn proof(line: &ProofLine) -> Result<Proof, BatchError> {
             token: None,
             roles: None,
             claims: None,
-        } => Ok(Proof::Certificate { spki: key(id), role: role.clone(), not_after: UnixMs(i64::MAX) }),
+        } => Ok(Proof::Certificate {
+            spki: key(id),
+            role: role.clone(),
+            not_before: UnixMs(i64::MIN),
+            not_after: UnixMs(i64::MAX),
+        }),
         ProofLine {
             grant: Some(id),
             by: Some(by),

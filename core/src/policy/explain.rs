@@ -220,7 +220,12 @@ fn showing(world: &World, who: Who<'_>, asset: &Asset, now: Moment) -> Result<(W
             let mut registry = (*world.registry).clone();
             registry.keys.insert(spki, id.clone());
             world.registry = Arc::new(registry);
-            proofs.push(Proof::Certificate { spki, role: entry.role.clone(), not_after: UnixMs(i64::MAX) });
+            proofs.push(Proof::Certificate {
+                spki,
+                role: entry.role.clone(),
+                not_before: UnixMs(i64::MIN),
+                not_after: UnixMs(i64::MAX),
+            });
         }
         SubjectProof::Token => proofs.push(Proof::Token {
             subject: id.clone(),

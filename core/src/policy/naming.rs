@@ -154,7 +154,7 @@ fn show<'a>(world: &'a World, evidence: &'a Evidence, proof: &'a Proof, now: Mom
                 until: Until::default(),
             })
             .collect(),
-        Proof::Certificate { spki, role, not_after } => world
+        Proof::Certificate { spki, role, not_before, not_after } => world
             .registry
             .keys
             .get(spki)
@@ -169,8 +169,12 @@ fn show<'a>(world: &'a World, evidence: &'a Evidence, proof: &'a Proof, now: Mom
                 grant: None,
                 at_panel: false,
                 // A doubtful clock never drops an identity, and never revives one that is surely over.
-                ended: now.is_past(*not_after),
-                until: Until { wall: later(*not_after, now), boot: floor_reaches(*not_after, now), ran: None },
+                ended: now.is_past(*not_after) || now.is_before(*not_before),
+                until: Until {
+                    wall: later(*not_before, now).or_else(|| later(*not_after, now)),
+                    boot: floor_reaches(*not_after, now),
+                    ran: None,
+                },
             })
             .into_iter()
             .collect(),

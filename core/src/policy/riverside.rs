@@ -103,6 +103,11 @@ pub(crate) fn panel(listener: &str, grant: Option<(&str, &str)>) -> Evidence {
 pub(crate) fn certificate(listener: &str, subject: &str, role: Option<&str>) -> Evidence {
     let mut evidence = evidence(listener, "10.10.9.99", None);
     let role = role.map(Role::from);
-    evidence.proofs.push(Proof::Certificate { spki: key_of(subject), role, not_after: UnixMs(i64::MAX) });
+    evidence.proofs.push(Proof::Certificate {
+        spki: key_of(subject),
+        role,
+        not_before: UnixMs(i64::MIN),
+        not_after: UnixMs(i64::MAX),
+    });
     evidence
 }

@@ -29,6 +29,8 @@ const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
 pub struct Leaf {
     /// SHA-256 of the DER of its subject public key info: the credential that the registry knows.
     pub spki: Sha256,
+    /// SHA-256 of the DER of its issuer's name. With the serial number it says which certificate this is.
+    pub issuer: Sha256,
     /// Its serial number.
     pub serial: Serial,
     /// Valid from.
@@ -46,6 +48,20 @@ pub struct Leaf {
 pub struct Serial(Vec<u8>);
 
 impl Serial {
+    /// Of the content of a DER integer, which may have a zero in front.
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self(
+            if let [0, rest @ ..] = bytes
+                && !rest.is_empty()
+            {
+                rest
+            } else {
+                bytes
+            }
+            .to_vec(),
+        )
+    }
+
     /// Its bytes, big-endian.
     pub fn bytes(&self) -> &[u8] {
         &self.0
@@ -149,7 +165,8 @@ impl Leaf {
         let ms = |seconds: i64| UnixMs(seconds.saturating_mul(1_000));
         Ok(Self {
             spki: Sha256::of(certificate.public_key().raw),
-            serial: Serial(serial.to_vec()),
+            issuer: Sha256::of(certificate.issuer().as_raw()),
+            serial: Serial::new(serial),
             not_before: ms(validity.not_before.timestamp()),
             not_after: ms(validity.not_after.timestamp()),
             usage: usage(certificate.extensions())?,

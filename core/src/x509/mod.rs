@@ -2,3 +2,4 @@
 //! judged elsewhere; nothing here looks at a signature.
 
 pub mod leaf;
+pub mod list;

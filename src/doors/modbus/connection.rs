@@ -70,7 +70,7 @@ pub(super) struct Connection {
     /// When the frame that is not yet whole began.
     begun: Option<BootMs>,
     /// Since when the client has taken nothing, and what was left then.
-    unread: Option<(BootMs, usize)>,
+    unread: Option<(BootMs, (usize, u64))>,
     malformed: VecDeque<BootMs>,
     neighbour: (BootMs, Option<Mac>),
     /// When the client said that nothing more comes.

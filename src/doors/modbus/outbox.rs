@@ -15,7 +15,8 @@ const HIGH: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     bytes: Vec<u8>,
-    sent: usize,
+    /// What was written may still wait in the stream itself: a TLS record of which the socket took a part.
+    unflushed: bool,
 }
 
 impl Outbox {
@@ -24,36 +25,45 @@ impl Outbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && !self.unflushed
     }
 
     /// Whether the client has to read before it is served again.
     pub(super) fn is_high(&self) -> bool {
-        self.bytes.len() - self.sent > HIGH
+        self.bytes.len() > HIGH
     }
 
-    /// Writes what the socket takes; `Ready` with the number of bytes once all is gone.
-    pub(super) fn poll_flush(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut gone = 0;
-        while let Some(rest) = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty()) {
+    /// Writes what the socket takes; `Ready` once all is gone.
+    pub(super) fn poll_flush(&mut self, stream: &mut Stream, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut written = 0;
+        let all = self.poll_write(stream, cx, &mut written);
+        // What is gone goes from here too: a client that always reads a little must not make this grow.
+        self.bytes.drain(..written);
+        self.unflushed |= written > 0;
+        ready!(all)?;
+        ready!(Pin::new(&mut *stream).poll_flush(cx))?;
+        self.unflushed = false;
+        // A burst must not be paid for as long as the connection lives.
+        self.bytes.shrink_to(HIGH);
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(&self, stream: &mut Stream, cx: &mut Context<'_>, written: &mut usize) -> Poll<io::Result<()>> {
+        while let Some(rest) = self.bytes.get(*written..).filter(|rest| !rest.is_empty()) {
             let count = ready!(Pin::new(&mut *stream).poll_write(cx, rest))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.sent += count;
-            gone += count;
+            *written += count;
         }
-        // What was written may wait in the stream itself: a TLS record of which the socket took a part.
-        ready!(Pin::new(&mut *stream).poll_flush(cx))?;
-        self.bytes.clear();
-        self.sent = 0;
-        // A burst must not be paid for as long as the connection lives.
-        self.bytes.shrink_to(HIGH);
-        Poll::Ready(Ok(gone))
+        Poll::Ready(Ok(()))
     }
 
     /// How far it has come: changes whenever the client takes something.
-    pub(super) fn left(&self) -> usize {
-        self.bytes.len() - self.sent
+    pub(super) fn progress(&self, stream: &Stream) -> (usize, u64) {
+        (self.bytes.len(), stream.taken())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use super::links::Links;
 use crate::doors::tls::{Room, Secured, Tls};
 use crate::net::{Listen, Stream};
 use crate::service::House;
-use crate::service::sessions::Session;
+use crate::service::sessions::{Card, Session};
 
 /// Out of descriptors or memory: the next attempt may find some.
 const AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -83,7 +83,7 @@ impl Door {
         let door = self.clone();
         self.house.tasks.spawn(async move {
             let house = &door.house;
-            match door.tls.accept(stream, &place, &house.time, &house.trust).await {
+            match door.tls.accept(stream, &place, house).await {
                 Err(refused) => {
                     let shown = refused.leaf.as_ref().map(|leaf| (leaf.spki, leaf.serial.to_string()));
                     house.sessions.turned_away(peer, at, refused.failure, shown);
@@ -92,9 +92,10 @@ impl Door {
                 Ok(Secured { stream, leaf }) => {
                     drop(place);
                     // The certificate alone: where somebody is says nothing here. Without one good role it has none.
-                    let Leaf { spki, serial, not_after, role, .. } = leaf;
-                    let proof = Proof::Certificate { spki, role: role.role().cloned(), not_after };
-                    let Ok(session) = house.sessions.open(peer, evidence(at, peer, proof)) else { return };
+                    let Leaf { spki, issuer, serial, not_before, not_after, role, .. } = leaf;
+                    let proof = Proof::Certificate { spki, role: role.role().cloned(), not_before, not_after };
+                    let (evidence, card) = (evidence(at, peer, proof), Card { issuer, serial: serial.clone() });
+                    let Ok(session) = house.sessions.open_by(peer, evidence, card) else { return };
                     if let RoleMark::Bad(why) = role {
                         door.alarm_role(&session, &serial, why);
                     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bulkhead_core::moment::UnixMs;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
-use rustls::pki_types::{PrivateKeyDer, UnixTime};
+use rustls::pki_types::{CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -42,7 +42,8 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn of(material: &Material) -> Result<Self, Unusable> {
+    /// Of the material, with these lists of what was taken back.
+    pub(super) fn of(material: &Material, lists: &[CertificateRevocationListDer<'static>]) -> Result<Self, Unusable> {
         let provider = Arc::new(provider());
         let key = PrivateKeyDer::Pkcs8(material.key.clone_key());
         let own = CertifiedKey::from_der(material.chain.clone(), key, &provider).map_err(Unusable::Own)?;
@@ -53,7 +54,7 @@ impl Prepared {
         // A list that ran out still names who was revoked; one that nobody brought must not stop a plant (law 2). What this gateway
         // revokes itself is in its registry, list or no list.
         let roots = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .with_crls(material.crls.iter().cloned())
+            .with_crls(lists.iter().cloned())
             .allow_unknown_revocation_status()
             .build()?;
         Ok(Self { provider, own: Arc::new(SingleCertAndKey::from(own)), roots })

@@ -19,19 +19,20 @@ use std::time::Duration;
 
 use bulkhead_core::journal::record::HandshakeFailure;
 use bulkhead_core::x509::leaf::Leaf;
+use bulkhead_core::x509::list::TakenBack;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-use self::link::Secure;
+use self::link::{Counted, Secure};
 use self::material::Prepared;
 use self::pace::Pace;
 use self::room::Place;
 pub(crate) use self::room::Room;
 use self::verify::Judge;
 use crate::net::Stream;
-use crate::service::time::Time;
-use crate::service::trust::{Material, Trust};
+use crate::service::House;
+use crate::service::trust::Material;
 
 /// From the accept to the end of the handshake, the wait for a turn included.
 pub(crate) const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
@@ -90,20 +91,15 @@ impl Refused {
 
 impl Tls {
     /// Shakes hands within [`HANDSHAKE_WITHIN`], or until the place is needed by somebody else.
-    pub(crate) async fn accept(
-        &self,
-        stream: Stream,
-        place: &Place,
-        time: &Arc<Time>,
-        trust: &Trust,
-    ) -> Result<Secured, Refused> {
-        let Some(prepared) = self.prepared(trust) else {
+    pub(crate) async fn accept(&self, stream: Stream, place: &Place, house: &House) -> Result<Secured, Refused> {
+        let time = &house.time;
+        let Some(prepared) = self.prepared(house) else {
             return Err(Refused { failure: HandshakeFailure::NoMaterial, leaf: None, stream: None });
         };
         let judge = Arc::new(Judge::new(Arc::clone(&prepared.roots), Arc::clone(time)));
         let refused = |failure| Refused { failure, leaf: judge.shown(), stream: None };
         let Some(config) = prepared.config(&judge, time) else { return Err(refused(HandshakeFailure::NoMaterial)) };
-        let shake = self.pace.drive(TlsAcceptor::from(Arc::new(config)).accept(stream).into_fallible());
+        let shake = self.pace.drive(TlsAcceptor::from(Arc::new(config)).accept(Counted::new(stream)).into_fallible());
         let shaken = tokio::select! {
             biased;
             () = place.lost() => return Err(refused(HandshakeFailure::Busy)),
@@ -114,7 +110,7 @@ impl Tls {
             Ok(Err((error, stream))) => {
                 let failure = failure::of(&error);
                 let alert = failure != HandshakeFailure::Closed;
-                Err(Refused { stream: alert.then_some(stream), ..refused(failure) })
+                Err(Refused { stream: alert.then(|| stream.into_inner()), ..refused(failure) })
             }
             Ok(Ok(stream)) => match judge.shown() {
                 Some(leaf) => Ok(Secured { stream: Box::new(Secure::new(stream)), leaf }),
@@ -125,20 +121,37 @@ impl Tls {
     }
 
     /// What the material in force gives. Made anew only when it is other material; sessions that are there are not touched.
-    fn prepared(&self, trust: &Trust) -> Option<Arc<Prepared>> {
-        let material = trust.current()?;
+    fn prepared(&self, house: &House) -> Option<Arc<Prepared>> {
+        let material = house.trust.current()?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = last.as_ref().filter(|last| Arc::ptr_eq(&last.material, &material)) {
             return known.prepared.clone();
         }
-        let prepared = match Prepared::of(&material) {
+        let before = last.take().and_then(|last| last.prepared);
+        let prepared = match Prepared::of(&material, &material.crls) {
             Ok(prepared) => Some(Arc::new(prepared)),
             Err(error) => {
-                tracing::error!(%error, "the TLS material cannot be used: every TLS connection is refused");
-                None
+                let (prepared, then) = Self::instead(&material, before);
+                let text = format!("new certificates or lists cannot be used: {error}; {then}");
+                tracing::error!("{text}");
+                house.gate.alarm("trust-unusable", None, None, text);
+                prepared
             }
         };
         *last = Some(Last { material, prepared: prepared.clone() });
         prepared
+    }
+
+    /// One list that is damaged must not close the plant. What was in force goes on: it knows what was taken back before. A gateway
+    /// that has just started has none: there the lists that can be read count, and the registry in any case.
+    fn instead(material: &Material, before: Option<Arc<Prepared>>) -> (Option<Arc<Prepared>>, &'static str) {
+        if before.is_some() {
+            return (before, "those before stay in force");
+        }
+        let good: Vec<_> = material.crls.iter().filter(|list| TakenBack::read(list).is_ok()).cloned().collect();
+        match Prepared::of(material, &good).or_else(|_| Prepared::of(material, &[])) {
+            Ok(prepared) => (Some(Arc::new(prepared)), "lists that cannot be used are left out"),
+            Err(_) => (None, "every TLS connection is refused"),
+        }
     }
 }

@@ -36,7 +36,12 @@ fn the_proof_of_highest_assurance_names_and_only_its_roles_count() {
     several.proofs.push(token("lead", "Supervisor", Attributes::default()));
     assert_eq!(who(&several), is("lead", 2, &["Supervisor"]));
     let not_after = UnixMs(i64::MAX);
-    several.proofs.push(Proof::Certificate { spki: key_of("scada"), role: Some("Operator".into()), not_after });
+    several.proofs.push(Proof::Certificate {
+        spki: key_of("scada"),
+        role: Some("Operator".into()),
+        not_before: UnixMs(i64::MIN),
+        not_after,
+    });
     assert_eq!(who(&several), is("scada", 3, &["Operator"]));
     several.proofs.reverse();
     assert_eq!(who(&several), is("scada", 3, &["Operator"]), "in any order");
@@ -110,7 +115,12 @@ fn where_tls_is_spoken_a_certificate_alone_names_somebody() {
     assert_eq!(who(&both), None, "an address");
     both.proofs.push(token("lead", "Supervisor", Attributes::default()));
     assert_eq!(who(&both), None, "a token");
-    both.proofs.push(Proof::Certificate { spki: key_of("nobody"), role: None, not_after: UnixMs(i64::MAX) });
+    both.proofs.push(Proof::Certificate {
+        spki: key_of("nobody"),
+        role: None,
+        not_before: UnixMs(i64::MIN),
+        not_after: UnixMs(i64::MAX),
+    });
     assert_eq!(who(&both), None, "a key that is not registered");
     both.proofs.extend(certificate(&tls, "scada", Some("Operator")).proofs);
     assert_eq!(who(&both), is("scada", 3, &["Operator"]));
@@ -121,7 +131,12 @@ fn a_certificate_past_its_end_is_over_and_a_doubtful_clock_ends_one_by_its_floor
     let mut old = certificate(FILLER, "scada", Some("Operator"));
     old.proofs.pop();
     let not_after = now().wall;
-    old.proofs.push(Proof::Certificate { spki: key_of("scada"), role: Some("Operator".into()), not_after });
+    old.proofs.push(Proof::Certificate {
+        spki: key_of("scada"),
+        role: Some("Operator".into()),
+        not_before: UnixMs(i64::MIN),
+        not_after,
+    });
     let ended = |now: Moment| match name(&world(policy()), &old, now) {
         Naming::Named(named) => named.ended,
         Naming::Barred(..) | Naming::Nobody => panic!("nobody"),
@@ -232,4 +247,20 @@ fn one_that_is_registered_and_not_active_is_a_stranger_and_a_spent_key_is_revoke
     let roaming = Some("roaming".to_owned());
     assert_eq!(barred(&evidence(FILLER, "10.10.9.61", None)), Some((roaming, Reason::Revoked)));
     assert_eq!(barred(&certificate(FILLER, "lost", Some("Operator"))), Some((None, Reason::Revoked)));
+}
+
+#[test]
+fn a_certificate_that_a_doubtful_clock_let_in_early_counts_once_its_time_has_come() {
+    let (not_before, role) = (UnixMs(now().wall.0 + 1_000), Some("Operator".into()));
+    let mut early = certificate(FILLER, "scada", None);
+    early.proofs.pop();
+    early.proofs.push(Proof::Certificate { spki: key_of("scada"), role, not_before, not_after: UnixMs(i64::MAX) });
+    let named = |now: Moment| match name(&world(policy()), &early, now) {
+        Naming::Named(named) => named,
+        Naming::Barred(..) | Naming::Nobody => panic!("nobody"),
+    };
+    assert!(!named(Moment { trust: ClockTrust::Doubtful, ..now() }).ended, "it may have come");
+    let before = named(now());
+    assert_eq!((before.ended, before.until.wall), (true, Some(not_before)), "the clock is believed again: not yet");
+    assert!(!named(Moment { wall: not_before, ..now() }).ended);
 }

@@ -121,9 +121,12 @@ pub(super) fn evidence(record: &DecisionRecord, old: &Policy) -> (Key, Evidence,
     let address = || Proof::Address { ip, mac: record.mac };
     let proof = |proof: &ProofRecord| match proof {
         ProofRecord::Address => address(),
-        ProofRecord::Certificate { role, not_after } => {
-            Proof::Certificate { spki: key_of(record), role: role.clone(), not_after: *not_after }
-        }
+        ProofRecord::Certificate { role, not_after } => Proof::Certificate {
+            spki: key_of(record),
+            role: role.clone(),
+            not_before: crate::moment::UnixMs(i64::MIN),
+            not_after: *not_after,
+        },
         ProofRecord::Token { subject, roles, bound, expires, claims } => Proof::Token {
             subject: subject.clone(),
             roles: roles.clone(),

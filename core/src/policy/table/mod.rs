@@ -246,6 +246,11 @@ impl Table {
     }
 
     /// A table that allows nothing, for one reason.
+    /// Why nothing at all is allowed, where nothing is.
+    pub fn refuses_all(&self) -> Option<Reason> {
+        self.refuse
+    }
+
     fn refusing(asset: Option<AssetId>, conduits: Vec<ConduitSettings>, reason: Reason) -> Arc<Self> {
         Arc::new(Self { asset, conduits, refuse: Some(reason), ..Self::default() })
     }

@@ -200,13 +200,13 @@ impl Connection {
             return Ok(false);
         }
         match self.out.poll_flush(&mut self.client, cx) {
-            Poll::Ready(Ok(_)) => {
+            Poll::Ready(Ok(())) => {
                 self.unread = None;
                 Ok(true)
             }
             Poll::Ready(Err(_)) => Err(SessionEvent::Closed),
             Poll::Pending => {
-                let left = self.out.left();
+                let left = self.out.progress(&self.client);
                 // In `observe` a client that does not read is held back as it would be without us.
                 if self.mode == Mode::Enforce && self.unread.is_none_or(|(_, before)| before != left) {
                     self.unread = Some((now, left));

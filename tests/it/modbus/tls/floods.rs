@@ -119,3 +119,22 @@ fn a_client_that_never_reads_is_let_go_and_holds_nothing() {
     until("it is let go", || gateway.journal().contains("\"what\":\"timed-out\""));
     until("and its socket of the device with it", || plc.open() == 1);
 }
+
+#[test]
+fn a_client_that_reads_slowly_and_steadily_is_served_for_longer_than_one_that_never_reads() {
+    let plc = Plc::at("127.0.1.20");
+    let (gateway, pki) = Running::secure(&plc);
+    let (mut client, _card) = gateway.station(&pki);
+    assert_eq!(client.ask(0, "03 0000 0001"), "03020000");
+    client.stream.sock.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    let many: Vec<u8> = (0..50).flat_map(|id| frame(id, "03 0190 007d")).collect();
+    while client.say_quietly(&many) {}
+    // What lies in the sockets is some hundred kilobytes; the gateway sees that some of it goes each second.
+    let mut room = vec![0; 64 * 1024];
+    for _ in 0..36 {
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(client.stream.sock.read(&mut room).unwrap() > 0);
+    }
+    assert!(!gateway.journal().contains("\"what\":\"timed-out\""));
+    assert_eq!(gateway.house().sessions.count(), 1);
+}

@@ -3,6 +3,9 @@
 use std::net::Shutdown;
 use std::time::Duration;
 
+use bulkhead::service::trust::Material;
+use rustls::pki_types::CertificateRevocationListDer;
+
 use crate::kit::{CLIENT, Card, Pki, Plc, Running, Secure, TLS12, TLS13, Wish, frame, offer, until};
 
 #[test]
@@ -41,6 +44,67 @@ fn a_certificate_that_its_issuer_takes_back_opens_no_new_session() {
     assert_eq!(gateway.dial(&offer(&pki, Some(&renewed), &TLS13)).ask(1, "03 0000 0001"), "03020000");
     gateway.register("station", other.spki);
     assert_eq!(gateway.dial(&offer(&pki, Some(&other), &TLS13)).ask(1, "03 0000 0001"), "03020000");
+}
+
+#[test]
+fn a_certificate_that_its_issuer_takes_back_ends_the_sessions_that_were_opened_by_it_and_no_others() {
+    let plc = Plc::at("127.0.1.20");
+    let (gateway, pki) = Running::secure(&plc);
+    let (mut theirs, card) = gateway.station(&pki);
+    let renewed = pki.renew(&card, &Wish::client("Operator"));
+    let mut same_key = gateway.dial(&offer(&pki, Some(&renewed), &TLS13));
+    let (mut plain, mut idle) = (gateway.client(), gateway.dial(&offer(&pki, Some(&card), &TLS12)));
+    for client in [&mut theirs, &mut same_key, &mut idle] {
+        assert_eq!(client.ask(1, "06 0064 0001"), "0600640001");
+    }
+    assert_eq!(plain.ask(1, "03 0000 0001"), "03020000");
+    gateway.house().trust.put(pki.material(&[&card]));
+    let written = gateway.lan.written();
+    assert!(theirs.ask(2, "06 0064 0bad") != "0600640bad");
+    assert_eq!(idle.ended(), "closed");
+    assert_eq!(gateway.lan.written(), written, "nothing of them after it was said");
+    assert_eq!(same_key.ask(2, "03 0064 0001"), "03020001", "another certificate of the same key");
+    assert_eq!(plain.ask(2, "03 0000 0001"), "03020000");
+    let journal = gateway.journal();
+    let serial = format!("\"serial\":\"{:04X}\"", card.serial);
+    let said = |what: &str| journal.lines().filter(|line| line.contains(what) && line.contains(&serial)).count();
+    assert_eq!((said("\"what\":\"opened\""), said("\"what\":\"cut\"")), (2, 2), "{journal}");
+}
+
+#[test]
+fn a_list_that_cannot_be_read_changes_nothing_and_is_told() {
+    let plc = Plc::at("127.0.1.20");
+    let (gateway, pki) = Running::secure(&plc);
+    let (taken, good) = (pki.client("Operator"), pki.client("Operator"));
+    gateway.register("station", good.spki);
+    let damaged = || vec![CertificateRevocationListDer::from(vec![0x30, 0x03, 1, 2, 3])];
+    // A gateway that has just started has nothing before: what can be read counts.
+    let mut material = pki.material(&[&taken]);
+    material.crls.extend(damaged());
+    gateway.house().trust.put(material);
+    let asks = |card: &Card| gateway.dial(&offer(&pki, Some(card), &TLS13)).ask(1, "03 0000 0001");
+    assert_eq!((asks(&taken).as_str(), asks(&good).as_str()), ("alert CertificateRevoked", "03020000"));
+    // Later it has: the lists of before go on.
+    gateway.house().trust.put(Material { crls: damaged(), ..pki.material(&[]) });
+    assert_eq!((asks(&taken).as_str(), asks(&good).as_str()), ("alert CertificateRevoked", "03020000"));
+    assert_eq!(gateway.journal().matches("\"what\":\"trust-unusable\"").count(), 2);
+    gateway.house().trust.put(pki.material(&[]));
+    assert_eq!(asks(&taken), "8301", "a good list without it counts again");
+}
+
+#[test]
+fn a_key_that_is_spent_opens_no_session() {
+    let plc = Plc::at("127.0.1.20");
+    let (gateway, pki) = Running::secure(&plc);
+    let card = pki.client("Operator");
+    gateway.house().world.set_registry(|registry| {
+        registry.spent.insert(card.spki);
+    });
+    let end = gateway.dial(&offer(&pki, Some(&card), &TLS13)).ask(1, "03 0000 0001");
+    assert!(["closed", "reset"].contains(&end.as_str()), "{end}");
+    let journal = gateway.journal();
+    let line = journal.lines().find(|line| line.contains("{\"refused\":\"revoked\"}")).expect("it is recorded");
+    assert!(line.contains(&card.spki.to_string()) && line.contains(&format!("{:04X}", card.serial)), "{line}");
 }
 
 #[test]

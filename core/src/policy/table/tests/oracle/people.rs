@@ -85,7 +85,12 @@ pub(super) fn person(random: &mut Random, now: Moment) -> (Person, Attributes, b
             let mut key = nobody("10.0.1.21", None);
             let role = random.one(&[None, Some("Engineer"), Some("Operator")]);
             let not_after = UnixMs(i64::MAX);
-            key.evidence.proofs.push(Proof::Certificate { spki: key_of("key"), role: role.map(Role::from), not_after });
+            key.evidence.proofs.push(Proof::Certificate {
+                spki: key_of("key"),
+                role: role.map(Role::from),
+                not_before: UnixMs(i64::MIN),
+                not_after,
+            });
             key.roles = if role == Some("Engineer") { vec!["Engineer"] } else { vec![] };
             key.assurance = 3;
             key.life = None;

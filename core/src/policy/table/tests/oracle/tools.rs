@@ -160,8 +160,12 @@ fn showings(subject: &str) -> Vec<Evidence> {
     match subject {
         "station" => vec![station()],
         "key" => {
-            let certificate =
-                Proof::Certificate { spki: key_of("key"), role: Some("Engineer".into()), not_after: UnixMs(i64::MAX) };
+            let certificate = Proof::Certificate {
+                spki: key_of("key"),
+                role: Some("Engineer".into()),
+                not_before: UnixMs(i64::MIN),
+                not_after: UnixMs(i64::MAX),
+            };
             let mut secure = proof(certificate);
             secure.listener = super::SECURE.parse().unwrap();
             vec![secure]
