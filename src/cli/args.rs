@@ -232,6 +232,13 @@ pub(super) enum Policy {
         after_help = "Example:\n  bulkhead policy decide plant.toml < requests.jsonl > answers.jsonl\n\nNo daemon and no state: for oracles, what-if tools and support."
     )]
     Decide(PolicyFile),
+    /// Write the zone and conduit sheet of IEC 62443-3-2 from a policy
+    #[command(
+        after_help = "Zones, assets, points, conduits, who may do what, levels reached by proof against SL-T, findings and who answers\n\
+        for them, and the policy's hash. From the checked model: what an assessor reads is what is enforced.\n\n\
+        Examples:\n  bulkhead policy document > zones.md\n  bulkhead policy document plant.toml --format csv > zones.csv"
+    )]
+    Document(PolicyDocument),
     /// Judge recorded traffic again, under a new policy
     #[command(
         after_help = "Each record is judged at its own moment, first under the policy that decided it: what does not come to the\n\
@@ -296,6 +303,25 @@ pub(super) struct Restore {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PolicyDocument {
+    /// The policy file; the one in force unless set
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// In which form
+    #[arg(long, value_name = "FORMAT", default_value = "md")]
+    pub(super) format: SheetFormat,
+}
+
+/// The form of a zone sheet.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum SheetFormat {
+    /// Markdown
+    Md,
+    /// Comma-separated values: section, object, field, value
+    Csv,
 }
 
 #[derive(Debug, Args)]

@@ -111,6 +111,7 @@ fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
         Verb::Policy(args::Policy::Activate(arguments)) => orders::activate(&arguments, context),
         Verb::Policy(args::Policy::History) => history::list(context),
         Verb::Policy(args::Policy::Restore(arguments)) => history::restore(&arguments, context),
+        Verb::Policy(args::Policy::Document(arguments)) => policy::document(&arguments, context),
         Verb::Policy(args::Policy::Replay(arguments)) => replay::run(&arguments, context),
         Verb::Policy(args::Policy::Shadow(arguments)) => shadow::run(&arguments, context),
         Verb::Subject(args::Subject::List) => orders::subjects(context),

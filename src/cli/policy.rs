@@ -8,7 +8,7 @@ use bulkhead_core::policy::batch::Batch;
 use bulkhead_core::policy::{self, Finding, Severity};
 use serde::Serialize;
 
-use super::args::PolicyDiff;
+use super::args::{PolicyDiff, PolicyDocument, SheetFormat};
 use super::{Answer, Context, Exit, Failure, files};
 
 #[derive(Serialize)]
@@ -73,6 +73,26 @@ pub(super) fn diff(arguments: &PolicyDiff, context: &mut Context<'_>) -> Answer 
         context.out.line("+ gained, - lost, ~ under other terms")?;
     }
     Ok(if found.is_empty() { Exit::Ok } else { Exit::No })
+}
+
+/// Writes the zone and conduit sheet.
+pub(super) fn document(arguments: &PolicyDocument, context: &mut Context<'_>) -> Answer {
+    let file = match &arguments.file {
+        Some(file) => file.clone(),
+        None => files::active_policy(&files::settings(&context.config)?)?,
+    };
+    let (_, loaded) = files::policy(&file)?;
+    let document = policy::document::document(&loaded);
+    if context.out.wants_json() {
+        context.out.value(&document)?;
+        return Ok(Exit::Ok);
+    }
+    let text = match arguments.format {
+        SheetFormat::Md => document.markdown(),
+        SheetFormat::Csv => document.csv(),
+    };
+    context.out.raw(&text)?;
+    Ok(Exit::Ok)
 }
 
 /// The longest request line, in bytes: a frame of 1,024 bytes as hex with everything beside it has a tenth.

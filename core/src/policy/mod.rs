@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod conditions;
 pub mod diff;
 pub mod differences;
+pub mod document;
 pub mod explain;
 pub mod lint;
 mod load;

@@ -9,7 +9,7 @@ mod conduits;
 pub mod ids;
 mod never;
 mod rules;
-mod subjects;
+pub(super) mod subjects;
 mod time;
 mod zones;
 

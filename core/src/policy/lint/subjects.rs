@@ -9,7 +9,7 @@ const GRANT_CAP: u16 = 480;
 
 /// The highest zone target level (SL-T) that a way of proving identity supports on plain and on protected lines.
 /// Of several the weakest counts: whoever may come by the other way is not kept out by the better one.
-pub(super) fn level(subject: &SubjectEntry) -> u8 {
+pub(in crate::policy) fn level(subject: &SubjectEntry) -> u8 {
     let of = |proof: &SubjectProof| match proof {
         SubjectProof::Certificate => 3,
         SubjectProof::Token => 2,
