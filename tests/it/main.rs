@@ -19,6 +19,8 @@ mod fuzz;
 #[cfg(test)]
 mod kit;
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod modbus;
 #[cfg(test)]
 mod plant;
