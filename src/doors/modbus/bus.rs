@@ -49,6 +49,16 @@ use wire::{Asked, Whose, Wire};
 const ON_THE_WIRE: usize = 4;
 /// Time-outs in a row, with nothing heard between, after which the link is opened anew: it may lead nowhere.
 const SILENCES: u32 = 3;
+/// How long an answer to a broadcast may be waited for: mostly there is none.
+const TURNAROUND: u64 = 150;
+/// Doubts that one connection's requests may raise within [`DOUBTS_WITHIN`] before it has to pause for [`DOUBTS_PAUSE`].
+const DOUBTS: u32 = 3;
+/// See [`DOUBTS`].
+const DOUBTS_WITHIN: u64 = 60_000;
+/// See [`DOUBTS`].
+const DOUBTS_PAUSE: u64 = 2_000;
+/// Between two looks whether the device has closed the socket that we have left.
+const LEAVING: u64 = 50;
 /// The bus adapter of a converter says that a unit does not answer.
 const UNIT_SILENT: u8 = 0x0B;
 
@@ -149,9 +159,23 @@ struct Member {
     given_up: Vec<(u16, Outcome)>,
     /// Why nothing can be sent.
     refused: Option<Reason>,
+    /// Its requests whose answers put the link in doubt, since when, and until when it pauses.
+    doubts: (u32, BootMs, BootMs),
 }
 
 impl Member {
+    /// An answer to one of its requests put the link of all in doubt.
+    fn doubted(&mut self, now: BootMs) {
+        let (count, since, pause) = &mut self.doubts;
+        if now.0.saturating_sub(since.0) >= DOUBTS_WITHIN {
+            (*count, *since) = (0, now);
+        }
+        *count += 1;
+        if *count >= DOUBTS {
+            *pause = BootMs(now.0.saturating_add(DOUBTS_PAUSE));
+        }
+    }
+
     fn wake(&self) {
         if let Some(waker) = &self.waker {
             waker.wake_by_ref();
@@ -199,7 +223,15 @@ impl Bus {
         let seat = state.next;
         state.next += 1;
         state.turns.join(seat, terms.flow.clone(), terms.priority);
-        let member = Member { terms, waker: None, news, mail: Vec::new(), given_up: Vec::new(), refused: None };
+        let member = Member {
+            terms,
+            waker: None,
+            news,
+            mail: Vec::new(),
+            given_up: Vec::new(),
+            refused: None,
+            doubts: Default::default(),
+        };
         state.members.insert(seat, member);
         state.settle_terms();
         self.ensure_task(&mut state);
@@ -271,7 +303,13 @@ impl State {
         if self.alone && !was_alone {
             // Whatever is under way was told apart by ids that count no longer.
             self.lose(false);
+            self.turns.recall();
         }
+    }
+
+    /// Requests that may be under way at once.
+    fn most(&self) -> usize {
+        if self.alone { 1 } else { ON_THE_WIRE }
     }
 
     fn wake_task(&self) {
@@ -323,7 +361,10 @@ impl State {
             match self.wire.whose(frame, !self.alone) {
                 Whose::Of(asked, matched) => self.deliver(bus, &asked, matched, whole, now),
                 Whose::Late(unit) => self.units.answered(unit, 0),
-                Whose::Doubt => {
+                Whose::Doubt(owner) => {
+                    if let Some(member) = owner.and_then(|owner| self.members.get_mut(&owner)) {
+                        member.doubted(now);
+                    }
                     let about = head(frame);
                     let what = format!("a reply from unit {} to function {}", about.unit, about.function);
                     self.doubt(bus, now, &format!("{what} belongs to no request under way"));
@@ -349,11 +390,14 @@ impl State {
         {
             (owner, id) = (next, theirs);
         }
-        self.wire.forget_copies(owner, id);
+        self.wire.disown_one(owner, id);
         let Some(member) = self.members.get_mut(&owner) else { return };
         let frame = self.replies.bytes().get(..whole).unwrap_or_default();
         member.mail.extend_from_slice(&id.to_be_bytes());
-        member.mail.extend_from_slice(frame.get(2..).unwrap_or_default());
+        // A direct device may have called itself by another of its names.
+        member.mail.extend_from_slice(frame.get(2..6).unwrap_or_default());
+        member.mail.push(asked.unit());
+        member.mail.extend_from_slice(frame.get(7..).unwrap_or_default());
         member.tell();
     }
 
@@ -405,6 +449,9 @@ impl State {
 
     /// A request has had its time.
     fn unanswered(&mut self, asked: &Asked, now: BootMs) {
+        if asked.is_broadcast() {
+            return;
+        }
         self.units.failed(asked.unit(), None, self.alone, now);
         self.silences = self.silences.saturating_add(1);
         // Its late answer could not be told from the next one; or nothing comes any more.
@@ -421,6 +468,14 @@ impl State {
         match self.socket.poll_ready(cx, Some(bus.device), self.connections) {
             Poll::Pending => false,
             Poll::Ready(Ok(())) => true,
+            // The device has not yet closed a socket that we have left: it is a matter of moments.
+            Poll::Ready(Err(Reason::Busy)) if self.socket.is_leaving(bus.device) => {
+                let due = BootMs(bus.now().0.saturating_add(LEAVING));
+                if self.timer.as_ref().is_none_or(|(armed, _)| due < *armed) {
+                    self.set_timer(cx, due, Duration::from_millis(LEAVING));
+                }
+                false
+            }
             Poll::Ready(Err(reason)) => {
                 let wanting: Vec<_> = self.turns.wanting().collect();
                 for seat in wanting {
@@ -440,8 +495,7 @@ impl State {
         if !self.socket.is_up() {
             return;
         }
-        let most = if self.alone { 1 } else { ON_THE_WIRE };
-        while self.wire.len() + self.turns.granted() < most {
+        while self.wire.len() + self.turns.granted() < self.most() {
             let Some(seat) = self.turns.next() else { break };
             if here != Some(seat)
                 && let Some(member) = self.members.get(&seat)
@@ -465,7 +519,10 @@ impl State {
         if self.timer.as_ref().is_some_and(|(armed, _)| *armed <= due) {
             return;
         }
-        let wait = Duration::from_millis(due.0.saturating_sub(now.0).max(1));
+        self.set_timer(cx, due, Duration::from_millis(due.0.saturating_sub(now.0).max(1)));
+    }
+
+    fn set_timer(&mut self, cx: &mut Context<'_>, due: BootMs, wait: Duration) {
         let mut timer = Box::pin(tokio::time::sleep(wait));
         if timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();

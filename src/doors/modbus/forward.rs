@@ -205,6 +205,11 @@ impl Socket {
         }
     }
 
+    /// Whether the device has yet to close a socket that we have left.
+    pub(super) fn is_leaving(&self, device: SocketAddr) -> bool {
+        self.links.is_leaving(device)
+    }
+
     /// Closes the link. A device that closed before it ever answered is left alone for a while.
     pub(super) fn close(&mut self, by_device: bool) {
         if let State::Up { slot, heard: false, .. } = &self.state
@@ -221,7 +226,8 @@ impl Socket {
     /// replies unread the socket would be reset, and a device that is reset forgets what it has not read yet. Its socket counts
     /// as taken until the device has closed it too.
     pub(super) fn leave(&mut self) {
-        if let State::Up { link, slot, .. } = std::mem::replace(&mut self.state, State::Down) {
+        if let State::Up { link, mut slot, .. } = std::mem::replace(&mut self.state, State::Down) {
+            slot.leaves();
             self.house.tasks.spawn(farewell(link.0, slot));
         }
     }

@@ -246,6 +246,19 @@ impl Line {
         all
     }
 
+    /// Puts the first way to safe in front of the reads before it; false where there is none, or a write stands before it, which
+    /// it must not overtake.
+    pub(super) fn hurry(&self, ids: &mut [u16]) -> bool {
+        let entry = |id: &u16| self.open(*id);
+        let Some(at) = ids.iter().position(|id| entry(id).is_some_and(Entry::is_safe)) else { return false };
+        let Some(front) = ids.get_mut(..=at) else { return false };
+        if front.iter().take(at).any(|id| entry(id).is_none_or(|entry| entry.frame.writes())) {
+            return false;
+        }
+        front.rotate_right(1);
+        true
+    }
+
     /// How many requests are allowed and not sent yet.
     pub(super) fn unsent(&self) -> usize {
         let waits = |entry: &&Entry| matches!(entry.stage, Stage::Waiting(_) | Stage::Committing | Stage::Ready(_));
@@ -356,6 +369,11 @@ impl Entry {
     /// Whether somebody of ours has to answer it.
     pub(super) fn is_ours(&self) -> bool {
         !matches!(self.stage, Stage::Watched(_))
+    }
+
+    /// Whether it may be sent.
+    pub(super) fn may_go(&self) -> bool {
+        matches!(self.stage, Stage::Ready(_))
     }
 
     /// Whether it is a way to safe that may be sent.

@@ -23,6 +23,8 @@ pub(super) struct Links(Mutex<BTreeMap<SocketAddr, Device>>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Device {
     open: u16,
+    /// Of these, sockets that we have left and the device has not closed yet.
+    leaving: u16,
     failures: u32,
     not_before: BootMs,
 }
@@ -32,9 +34,15 @@ struct Device {
 pub(super) struct Slot {
     links: Arc<Links>,
     device: SocketAddr,
+    leaving: bool,
 }
 
 impl Links {
+    /// Whether a socket that we have left is still to be closed by the device.
+    pub(super) fn is_leaving(&self, device: SocketAddr) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&device).is_some_and(|known| known.leaving > 0)
+    }
+
     /// Takes a socket of the device.
     ///
     /// # Errors
@@ -49,11 +57,17 @@ impl Links {
             return Err(Reason::Busy);
         }
         devices.insert(device, Device { open: known.open.saturating_add(1), ..known });
-        Ok(Slot { links: Arc::clone(self), device })
+        Ok(Slot { links: Arc::clone(self), device, leaving: false })
     }
 }
 
 impl Slot {
+    /// We have left: its place is free as soon as the device has closed it.
+    pub(super) fn leaves(&mut self) {
+        self.leaving = true;
+        self.change(|device| device.leaving = device.leaving.saturating_add(1));
+    }
+
     /// The device answers: the next failure is a first one again.
     pub(super) fn works(&self) {
         self.change(|device| (device.failures, device.not_before) = (0, BootMs(0)));
@@ -81,7 +95,11 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.change(|device| device.open = device.open.saturating_sub(1));
+        let leaving = u16::from(self.leaving);
+        self.change(|device| {
+            device.open = device.open.saturating_sub(1);
+            device.leaving = device.leaving.saturating_sub(leaving);
+        });
     }
 }
 

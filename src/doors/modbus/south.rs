@@ -48,8 +48,8 @@ impl South {
     }
 
     /// The policy has changed, and the device is where it was.
-    pub(super) fn follow(&self, asset: &Asset) {
-        if let Some(berth) = &self.berth {
+    pub(super) fn follow(&mut self, asset: &Asset) {
+        if let Some(berth) = &mut self.berth {
             berth.follow(asset, &self.session);
         }
     }
@@ -64,7 +64,7 @@ impl South {
     }
 
     /// Dials where that is needed, and resolves with the number of requests that may be sent in this poll. `wants` could be
-    /// sent, and `waiting` are not sent yet.
+    /// sent, and `waiting` are not sent yet; `urgent` when the first one is a way to safe.
     ///
     /// # Errors
     /// `Busy` when the device has no socket left, `AssetDown` when it cannot be reached; the link is down then.
@@ -74,9 +74,10 @@ impl South {
         asset: &Asset,
         wants: usize,
         waiting: usize,
+        urgent: bool,
     ) -> Poll<Result<usize, Reason>> {
         match &mut self.berth {
-            Some(berth) => berth.poll_turn(cx, wants, waiting),
+            Some(berth) => berth.poll_turn(cx, wants, waiting, urgent),
             None => Poll::Ready(ready!(self.own.poll_ready(cx, asset.connect, asset.connections)).map(|()| wants)),
         }
     }
@@ -126,9 +127,10 @@ impl South {
         }
     }
 
-    /// Whether the unit of a request is known to be silent, so that it is answered at once.
-    pub(super) fn is_deaf(&self, unit: u8, id: u16) -> bool {
-        self.berth.as_ref().is_some_and(|berth| berth.is_deaf(unit, id))
+    /// Whether the unit of a request is known to be silent, so that it is answered at once. A way to safe is sent all the same,
+    /// if it was not a moment ago.
+    pub(super) fn is_deaf(&self, frame: &Frame, safe: bool) -> bool {
+        self.berth.as_ref().is_some_and(|berth| berth.is_deaf(frame, safe))
     }
 
     /// Tells the device that nothing more comes.

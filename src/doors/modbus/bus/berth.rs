@@ -9,11 +9,12 @@ use bulkhead_core::journal::record::Outcome;
 use bulkhead_core::moment::BootMs;
 
 use super::super::asset::Asset;
-use super::super::classify::Frame;
+use super::super::classify::{Frame, head};
 use super::super::forward::Sent;
 use super::super::inbox::Inbox;
+use super::super::reply::PDU;
 use super::wire::Asked;
-use super::{Bus, State, Task, Terms};
+use super::{Bus, State, TURNAROUND, Task, Terms};
 use crate::service::gate::Permit;
 use crate::service::sessions::Session;
 use crate::telemetry::Seen;
@@ -49,7 +50,7 @@ impl Berth {
     }
 
     /// The policy has changed.
-    pub(in super::super) fn follow(&self, asset: &Asset, session: &Session) {
+    pub(in super::super) fn follow(&mut self, asset: &Asset, session: &Session) {
         let terms = Terms::of(asset, session);
         let mut state = self.bus.lock();
         let Some(member) = state.members.get_mut(&self.seat) else { return };
@@ -60,6 +61,9 @@ impl Berth {
         state.turns.leave(self.seat);
         state.turns.join(self.seat, terms.flow, terms.priority);
         state.settle_terms();
+        // What it wanted is asked for anew; turns that it had go on.
+        self.told = None;
+        state.move_on(&self.bus);
     }
 
     /// Whether one request more may wait for the device. One that `always` may is counted only.
@@ -78,6 +82,7 @@ impl Berth {
         cx: &Context<'_>,
         wants: usize,
         waiting: usize,
+        urgent: bool,
     ) -> Poll<Result<usize, Reason>> {
         self.watch(cx);
         let mut state = self.bus.lock();
@@ -86,8 +91,16 @@ impl Berth {
             state.turns.want(self.seat, 0, waiting);
             return Poll::Ready(Err(reason));
         }
+        let now = self.bus.now();
+        if state.members.get(&self.seat).is_some_and(|member| now < member.doubts.2) {
+            self.told = Some((0, waiting));
+            state.turns.want(self.seat, 0, waiting);
+            state.move_on(&self.bus);
+            return Poll::Ready(Err(Reason::AssetDown));
+        }
         self.told = Some((wants, waiting));
         state.turns.want(self.seat, wants, waiting);
+        state.turns.hurry(self.seat, urgent);
         self.bus.ensure_task(&mut state);
         let Some(Task(Some(task))) = &state.task else { return Poll::Pending };
         let task = task.clone();
@@ -98,7 +111,7 @@ impl Berth {
         } else {
             state.pump(&self.bus, &mut cx);
         }
-        let turns = state.turns.of(self.seat);
+        let turns = state.turns.of(self.seat).min(state.most().saturating_sub(state.wire.len()));
         if turns == 0 {
             return Poll::Pending;
         }
@@ -153,13 +166,17 @@ impl Berth {
         for (frame, sent) in frames.into_iter().zip(&sent) {
             match sent {
                 Sent::Whole(_, name) => {
-                    let mut asked = Asked { name: *name, owner: Some(self.seat), frame, sent: now, until: now };
-                    let wait = state
-                        .units
-                        .patience(asked.unit())
-                        .filter(|_| is_bus)
-                        .map_or(within, |patience| patience.min(within));
+                    let owner = Some(self.seat);
+                    let mut asked = Asked { name: *name, owner, frame, sent: now, until: now, direct: !is_bus };
+                    let asker = (self.seat, asked.id());
+                    let wait = if asked.is_broadcast() {
+                        TURNAROUND.min(within)
+                    } else {
+                        let patience = state.units.patience(asked.unit(), asker).filter(|_| is_bus);
+                        patience.map_or(within, |patience| patience.min(within))
+                    };
                     asked.until = BootMs(now.0.saturating_add(wait));
+                    state.units.sent(asked.unit(), asked.frame.bytes().get(PDU..).unwrap_or_default(), now);
                     state.wire.push(asked);
                 }
                 Sent::Refused(_) => {}
@@ -168,6 +185,9 @@ impl Berth {
         }
         if failed {
             state.lose(true);
+        }
+        if failed || sent.iter().any(|sent| matches!(sent, Sent::Refused(_))) {
+            // Turns that were not used go on.
             state.pump(&self.bus, &mut cx);
         }
         state.arm(&mut cx, now);
@@ -199,21 +219,23 @@ impl Berth {
         self.bus.lock().members.get_mut(&self.seat)?.given_up.pop()
     }
 
-    /// The client was answered for the device: its time was over.
+    /// The client was answered for the device: its time was over. The device may have more of it, since this one waited its
+    /// turn: its answer is awaited and swallowed, and its silence is judged by the time that it had.
     pub(in super::super) fn expired(&self, id: u16) {
-        let (mut state, now) = (self.bus.lock(), self.bus.now());
-        while let Some(asked) = state.wire.take(self.seat, id) {
-            state.unanswered(&asked, now);
-        }
-        state.move_on(&self.bus);
+        self.bus.lock().wire.disown_one(self.seat, id);
     }
 
     /// Whether a request to this unit is to be answered at once, since the unit is silent. A device that is no bus has nobody
     /// else on it to be spared.
-    pub(in super::super) fn is_deaf(&self, unit: u8, id: u16) -> bool {
+    pub(in super::super) fn is_deaf(&self, frame: &Frame, safe: bool) -> bool {
         let (mut state, now) = (self.bus.lock(), self.bus.now());
-        let of_bus = unit != 0 && state.members.get(&self.seat).is_some_and(|member| member.terms.is_bus);
-        of_bus && state.units.is_deaf(unit, (self.seat, id), now)
+        let unit = head(frame.bytes()).unit;
+        let terms = state.members.get(&self.seat).map(|member| (member.terms.is_bus, member.terms.within));
+        let Some((true, within)) = terms.filter(|_| unit != 0) else { return false };
+        if safe && !state.units.is_told(unit, frame.bytes().get(PDU..).unwrap_or_default(), now) {
+            return false;
+        }
+        state.units.is_deaf(unit, (self.seat, frame.id()), within, now)
     }
 
     pub(in super::super) fn is_up(&self) -> bool {

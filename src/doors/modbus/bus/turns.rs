@@ -25,7 +25,12 @@ pub(super) struct Turns<F> {
     granted: usize,
     /// Requests that wait, of all.
     waiting: usize,
+    /// Turns in a row that went to who has a way to safe to send.
+    hurried: usize,
 }
+
+/// Ways to safe go first, but not for ever: heartbeats are among them.
+const HURRIED: usize = 4;
 
 #[derive(Debug)]
 struct Flow {
@@ -42,6 +47,8 @@ struct Seat<F> {
     /// Requests that are not sent yet.
     waiting: usize,
     granted: usize,
+    /// The first of its requests is a way to safe.
+    urgent: bool,
     /// When it was served last, in turns.
     last: u64,
 }
@@ -56,7 +63,7 @@ const fn stride(priority: Priority) -> u64 {
 
 impl<F: Clone + Ord> Turns<F> {
     pub(super) fn new() -> Self {
-        Self { flows: BTreeMap::new(), seats: BTreeMap::new(), clock: 0, served: 0, granted: 0, waiting: 0 }
+        Self { flows: BTreeMap::new(), seats: BTreeMap::new(), clock: 0, served: 0, granted: 0, waiting: 0, hurried: 0 }
     }
 
     /// A connection comes. The last word about a flow's priority counts.
@@ -64,7 +71,7 @@ impl<F: Clone + Ord> Turns<F> {
         let one = self.flows.entry(flow.clone()).or_insert(Flow { time: self.clock, priority, seats: 0 });
         one.priority = priority;
         one.seats += 1;
-        self.seats.insert(seat, Seat { flow, wants: 0, waiting: 0, granted: 0, last: self.served });
+        self.seats.insert(seat, Seat { flow, wants: 0, waiting: 0, granted: 0, urgent: false, last: self.served });
     }
 
     /// A connection goes; what it waited for is forgotten.
@@ -106,6 +113,19 @@ impl<F: Clone + Ord> Turns<F> {
         self.want(seat, 0, waiting);
     }
 
+    /// What a connection would send first is a way to safe, or not.
+    pub(super) fn hurry(&mut self, seat: u64, urgent: bool) {
+        if let Some(one) = self.seats.get_mut(&seat) {
+            one.urgent = urgent;
+        }
+    }
+
+    /// Takes all turns back that are not used: what may be sent has changed.
+    pub(super) fn recall(&mut self) {
+        self.seats.values_mut().for_each(|one| one.granted = 0);
+        self.granted = 0;
+    }
+
     /// Whether one request more may wait; it is counted if so.
     pub(super) fn admit(&mut self, seat: u64, always: bool) -> bool {
         let flows = self.flows.len().max(1);
@@ -125,7 +145,10 @@ impl<F: Clone + Ord> Turns<F> {
     pub(super) fn next(&mut self) -> Option<u64> {
         let time = |flow: &F| self.flows.get(flow).map_or(u64::MAX, |flow| flow.time);
         let wanting = self.seats.iter().filter(|(_, one)| one.wants > one.granted);
-        let (&seat, _) = wanting.min_by_key(|(seat, one)| (time(&one.flow), one.last, **seat))?;
+        let waits = |one: &Seat<F>| !(one.urgent && one.granted == 0 && self.hurried < HURRIED);
+        let key = |(seat, one): &(&u64, &Seat<F>)| (waits(one), time(&one.flow), one.last, **seat);
+        let (seat, hurried) = wanting.min_by_key(key).map(|(seat, one)| (*seat, !waits(one)))?;
+        self.hurried = if hurried { self.hurried + 1 } else { 0 };
         self.served += 1;
         self.granted += 1;
         let one = self.seats.get_mut(&seat)?;

@@ -4,7 +4,7 @@
 //! Where nothing else moves while a request is under way, short tries take 4 % of the bus's time, and long ones, for a unit that
 //! came back slow, another 1 %.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use bulkhead_core::moment::BootMs;
 
@@ -20,8 +20,8 @@ const SHARE: u64 = 25;
 const PATIENCE: u64 = 80;
 /// A long try is one part in so many of the time since the last one.
 const LONG_SHARE: u64 = 100;
-/// The longest try.
-const LONGEST: u64 = 2_400;
+/// Ways to safe that one silent unit is known to have been sent of late.
+const SAFE: usize = 4;
 
 /// Which request is meant: the connection and its transaction id.
 pub(super) type Asker = (u64, u16);
@@ -47,11 +47,14 @@ struct Unit {
     said_after: u64,
     /// The last long try, and how long the next one may take.
     long: (BootMs, u64),
+    /// Ways to safe that it was sent of late.
+    safe: VecDeque<(BootMs, Box<[u8]>)>,
 }
 
 impl Units {
     /// Whether a request to a unit is to be answered for it. If not, and the unit is silent, this request is the try.
-    pub(super) fn is_deaf(&mut self, unit: u8, asker: Asker, now: BootMs) -> bool {
+    /// A unit is waited for `within` milliseconds at the longest.
+    pub(super) fn is_deaf(&mut self, unit: u8, asker: Asker, within: u64, now: BootMs) -> bool {
         let usual = self.usual();
         let Some(one) = self.failing.get_mut(&unit).filter(|one| one.failures >= SILENT_AFTER) else { return false };
         if one.trying == Some(asker) {
@@ -67,15 +70,33 @@ impl Units {
         let (last, next) = one.long;
         if now.0.saturating_sub(last.0) / LONG_SHARE >= next.max(one.patience) {
             one.patience = next.max(one.patience);
-            one.long = (now, (next * 2).min(LONGEST));
+            one.long = (now, (next * 2).min(within));
         }
         false
     }
 
+    /// Whether a way to safe, of these bytes, need not be sent to a silent unit: it was, less than a pause ago. A heartbeat that
+    /// goes on must not take the bus from the other units.
+    pub(super) fn is_told(&self, unit: u8, bytes: &[u8], now: BootMs) -> bool {
+        let silent = self.failing.get(&unit).filter(|one| one.failures >= SILENT_AFTER);
+        let same = |(then, told): &(BootMs, Box<[u8]>)| now.0.saturating_sub(then.0) < PAUSE && **told == *bytes;
+        silent.is_some_and(|one| one.safe.iter().any(same))
+    }
+
+    /// A request of these bytes was sent to a unit, silent or not.
+    pub(super) fn sent(&mut self, unit: u8, bytes: &[u8], now: BootMs) {
+        let Some(one) = self.failing.get_mut(&unit).filter(|one| one.failures >= SILENT_AFTER) else { return };
+        one.safe.retain(|(_, told)| **told != *bytes);
+        if one.safe.len() >= SAFE {
+            one.safe.pop_front();
+        }
+        one.safe.push_back((now, bytes.into()));
+    }
+
     /// How long a request to a unit that is silent may wait; none where the usual deadline counts.
-    pub(super) fn patience(&self, unit: u8) -> Option<u64> {
+    pub(super) fn patience(&self, unit: u8, asker: Asker) -> Option<u64> {
         let one = self.failing.get(&unit).filter(|one| one.failures >= SILENT_AFTER)?;
-        Some(one.patience.max(self.usual()))
+        Some(if one.trying == Some(asker) { one.patience } else { self.usual().max(one.said_after * 2) })
     }
 
     fn usual(&self) -> u64 {
@@ -121,28 +142,29 @@ mod tests {
     fn two_silences_shut_a_unit_and_one_request_in_two_seconds_tries_it() {
         let mut units = Units::default();
         units.failed(7, None, true, BootMs(1_000));
-        assert!(!units.is_deaf(7, ME, BootMs(1_000)), "once is chance");
+        assert!(!units.is_deaf(7, ME, 6_000, BootMs(1_000)), "once is chance");
         units.failed(7, None, true, BootMs(2_000));
-        assert!(units.is_deaf(7, ME, BootMs(3_999)));
-        assert!(!units.is_deaf(8, ME, BootMs(3_999)), "another unit is another");
-        assert!(!units.is_deaf(7, ME, BootMs(4_000)), "this one tries");
-        assert!(units.is_deaf(7, OTHER, BootMs(4_000)), "and no other");
-        assert!(!units.is_deaf(7, ME, BootMs(4_100)), "however often it is looked at");
+        assert!(units.is_deaf(7, ME, 6_000, BootMs(3_999)));
+        assert!(!units.is_deaf(8, ME, 6_000, BootMs(3_999)), "another unit is another");
+        assert!(!units.is_deaf(7, ME, 6_000, BootMs(4_000)), "this one tries");
+        assert!(units.is_deaf(7, OTHER, 6_000, BootMs(4_000)), "and no other");
+        assert!(!units.is_deaf(7, ME, 6_000, BootMs(4_100)), "however often it is looked at");
         units.answered(7, 5);
-        assert!(!units.is_deaf(7, OTHER, BootMs(4_101)));
+        assert!(!units.is_deaf(7, OTHER, 6_000, BootMs(4_101)));
     }
 
     /// Tries for ten minutes: how much of the time they took, the longest try and the longest pause.
     fn ten_minutes(mut units: Units, took: impl Fn(u64) -> (u64, Option<u64>)) -> (u64, u64, u64) {
+        const WITHIN: u64 = 6_000;
         let (mut now, mut blocked, mut longest, mut last, mut pause) = (BootMs(0), 0, 0, 0, 0);
         silent(&mut units, now);
         while now.0 < 600_000 {
             now = BootMs(now.0 + 1);
-            if units.is_deaf(7, ME, now) {
+            if units.is_deaf(7, ME, WITHIN, now) {
                 continue;
             }
             pause = pause.max(now.0 - last);
-            let (time, said) = took(units.patience(7).unwrap());
+            let (time, said) = took(units.patience(7, ME).unwrap());
             (blocked, longest) = (blocked + time, longest.max(time));
             now = BootMs(now.0 + time);
             last = now.0;
@@ -171,12 +193,29 @@ mod tests {
     }
 
     #[test]
+    fn the_way_to_safe_is_sent_to_a_silent_unit_and_a_heartbeat_once_in_two_seconds() {
+        let mut units = Units::default();
+        units.sent(7, &[6, 0, 0], BootMs(0));
+        assert!(!units.is_told(7, &[6, 0, 0], BootMs(0)), "it is well");
+        silent(&mut units, BootMs(0));
+        assert!(
+            !units.is_told(7, &[6, 0, 0], BootMs(100)) && !units.is_told(7, &[6, 0, 0], BootMs(100)),
+            "not sent yet"
+        );
+        units.sent(7, &[6, 0, 0], BootMs(100));
+        assert!(units.is_told(7, &[6, 0, 0], BootMs(2_099)));
+        assert!(!units.is_told(7, &[6, 0, 9], BootMs(2_099)), "another value");
+        assert!(!units.is_told(7, &[6, 0, 0], BootMs(2_100)));
+        assert_eq!(units.patience(7, ME), Some(PATIENCE), "none of them waits long");
+    }
+
+    #[test]
     fn a_try_that_was_never_sent_is_followed_by_another() {
         let mut units = Units::default();
         units.failed(7, None, false, BootMs(0));
         units.failed(7, None, false, BootMs(0));
-        assert!(!units.is_deaf(7, ME, BootMs(2_000)));
-        assert!(units.is_deaf(7, OTHER, BootMs(3_999)));
-        assert!(!units.is_deaf(7, OTHER, BootMs(4_000)));
+        assert!(!units.is_deaf(7, ME, 6_000, BootMs(2_000)));
+        assert!(units.is_deaf(7, OTHER, 6_000, BootMs(3_999)));
+        assert!(!units.is_deaf(7, OTHER, 6_000, BootMs(4_000)));
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Asked {
     pub(super) sent: BootMs,
     /// When nobody waits for the answer any more.
     pub(super) until: BootMs,
+    /// Behind it is no bus but one device, which may call itself 0, 255 or by its own unit.
+    pub(super) direct: bool,
 }
 
 impl Asked {
@@ -37,9 +39,16 @@ impl Asked {
         head(self.frame.bytes()).unit
     }
 
+    /// Whether it is for all units of a bus: mostly none answers.
+    pub(super) fn is_broadcast(&self) -> bool {
+        self.unit() == 0 && !self.direct
+    }
+
     /// How `reply` answers it; none when it does not.
     fn answer(&self, reply: &FrameView<'_>, by_name: bool) -> Option<Matched> {
-        if by_name && reply.id != self.name || reply.unit != self.unit() {
+        let itself = |unit: u8| matches!(unit, 0 | 255);
+        let same_unit = reply.unit == self.unit() || self.direct && (itself(reply.unit) || itself(self.unit()));
+        if by_name && reply.id != self.name || !same_unit {
             return None;
         }
         let matched = self.frame.pdu()?.matches(reply.pdu);
@@ -54,8 +63,8 @@ pub(super) enum Whose {
     Of(Asked, Matched),
     /// Of a request that was answered for the device already; of this unit.
     Late(u8),
-    /// Of nobody that we know: the stream is in doubt.
-    Doubt,
+    /// Of nobody that we know: the stream is in doubt. Whose request it would have been, by its id.
+    Doubt(Option<u64>),
 }
 
 /// All that is under way.
@@ -94,7 +103,7 @@ impl Wire {
     /// Whose a whole reply frame is. Without `by_name` the device may make up transaction ids, and one request at most is under
     /// way; once it has echoed one it is held to that, so that a second answer to one request is not taken for the next one's.
     pub(super) fn whose(&mut self, reply: &[u8], by_name: bool) -> Whose {
-        let Some(view) = FrameView::of(reply) else { return Whose::Doubt };
+        let Some(view) = FrameView::of(reply) else { return Whose::Doubt(None) };
         let by_name = by_name || self.echoes;
         let found = self.asked.iter().position(|one| !by_name || one.name == view.id);
         if let Some(at) = found {
@@ -105,7 +114,7 @@ impl Wire {
                     self.echoes |= asked.name == view.id;
                     Whose::Of(asked, matched)
                 }
-                None => Whose::Doubt,
+                None => Whose::Doubt(self.asked.get(at).and_then(|one| one.owner)),
             };
         }
         let late = |(name, _, bytes): &(u16, u8, Box<[u8]>)| {
@@ -117,7 +126,7 @@ impl Wire {
         };
         match self.late.iter().position(late).and_then(|at| self.late.remove(at)) {
             Some((_, unit, _)) => Whose::Late(unit),
-            None => Whose::Doubt,
+            None => Whose::Doubt(None),
         }
     }
 
@@ -126,8 +135,8 @@ impl Wire {
         self.asked.iter().find_map(|one| Some((one.owner?, one.id())))
     }
 
-    /// Nobody waits for the other copies of a request that was answered.
-    pub(super) fn forget_copies(&mut self, owner: u64, id: u16) {
+    /// A connection waits for a request no longer: what the device still says to it is awaited and swallowed.
+    pub(super) fn disown_one(&mut self, owner: u64, id: u16) {
         let mine = |one: &&mut Asked| one.owner == Some(owner) && one.id() == id;
         self.asked.iter_mut().filter(mine).for_each(|one| one.owner = None);
     }
@@ -135,12 +144,6 @@ impl Wire {
     /// The connection is gone, or waits for nothing any more: its answers are awaited and swallowed.
     pub(super) fn disown(&mut self, owner: u64) {
         self.asked.iter_mut().filter(|one| one.owner == Some(owner)).for_each(|one| one.owner = None);
-    }
-
-    /// Takes out a request of a connection.
-    pub(super) fn take(&mut self, owner: u64, id: u16) -> Option<Asked> {
-        let at = self.asked.iter().position(|one| one.owner == Some(owner) && one.id() == id)?;
-        Some(self.asked.remove(at))
     }
 
     /// Takes out a request whose time is over.

@@ -132,7 +132,9 @@ impl Connection {
                 moved = true;
                 continue;
             }
-            let ready = self.south.poll_ready(cx, &self.asset, ids.len(), self.line.unsent());
+            // On a shared link the way to safe stands behind nobody's reads.
+            let urgent = self.south.is_shared() && self.line.hurry(&mut ids);
+            let ready = self.south.poll_ready(cx, &self.asset, ids.len(), self.line.unsent(), urgent);
             let Poll::Ready(ready) = ready else { return Ok(moved) };
             moved = true;
             // The link was made for the asset of this generation.
@@ -149,15 +151,15 @@ impl Connection {
     }
 
     /// Answers requests to units that are known to be silent, without asking them; true when there were any. The way to safe is
-    /// always tried.
+    /// tried.
     fn answer_for_silent(&mut self, ids: &[u16]) -> bool {
         if !self.south.is_shared() {
             return false;
         }
         let mut answered = false;
         for id in ids {
-            let unit = self.line.open(*id).filter(|entry| !entry.is_safe()).map(|entry| head(entry.frame.bytes()).unit);
-            if !unit.is_some_and(|unit| self.south.is_deaf(unit, *id)) {
+            let deaf = |entry: &Entry| entry.may_go() && self.south.is_deaf(&entry.frame, entry.is_safe());
+            if !self.line.open(*id).is_some_and(deaf) {
                 continue;
             }
             let Some(permit) = self.line.take_permit(*id) else { continue };

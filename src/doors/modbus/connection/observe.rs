@@ -55,7 +55,7 @@ impl Connection {
     pub(super) fn tap_requests(&mut self, cx: &mut Context<'_>, now: BootMs) -> Result<bool, SessionEvent> {
         let before = self.passed;
         if self.inbox.bytes().len() > before {
-            let Poll::Ready(ready) = self.south.poll_ready(cx, &self.asset, 0, 0) else { return Ok(false) };
+            let Poll::Ready(ready) = self.south.poll_ready(cx, &self.asset, 0, 0, false) else { return Ok(false) };
             if let Err(reason) = ready {
                 // Without us the client could not have connected either.
                 let _denial = self.house.gate.refuse(&self.session, reason, FrameRecord::default());

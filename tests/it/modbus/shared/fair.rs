@@ -207,3 +207,59 @@ fn a_full_queue_is_busy_for_who_filled_it_and_the_way_to_safe_passes() {
     assert_eq!(station.answer(2), "0600c80000");
     assert_eq!(plc.register(200), 0);
 }
+
+#[test]
+fn time_in_the_queue_is_not_the_devices_silence() {
+    let plc = Plc::with_sockets("127.0.1.20", 1);
+    let gateway = shared(&plc, CONVERTER);
+    plc.behave(|_, reply| vec![Do::Wait(Duration::from_millis(600)), Do::Say(reply)]);
+    let (mut one, mut other) = (gateway.client(), Client::from(MASTERS[1], gateway.at));
+    for round in 0..3 {
+        one.say(&frame(round, "03 0001 0001"));
+        thread::sleep(Duration::from_millis(30));
+        other.say(&frame(round, "03 0002 0001"));
+        assert_eq!(one.answer(round), "03020001");
+        assert_eq!(other.answer(round), "830b", "its own second was over");
+        thread::sleep(Duration::from_millis(300));
+    }
+    assert_eq!(plc.accepted(), 1, "the device answered each in its time");
+}
+
+#[test]
+fn the_way_to_safe_stands_behind_nobodys_reads() {
+    let plc = Plc::with_sockets("127.0.1.20", 1);
+    let gateway = shared(&plc, "share_upstream = true\nanswer_within = \"6 s\"\nprofile = \"serial\"");
+    plc.behave(|_, reply| vec![Do::Wait(Duration::from_millis(100)), Do::Say(reply)]);
+    let burst: Vec<u8> = (0..10).flat_map(|id| frame(id, "03 0007 0001")).collect();
+    let mut crowd: Vec<_> = MASTERS.iter().map(|address| Client::from(address, gateway.at)).collect();
+    for client in &mut crowd {
+        client.say(&burst);
+    }
+    until("all wait", || !plc.requests().is_empty());
+    thread::sleep(Duration::from_millis(100));
+    let began = Watch::start();
+    // Behind its own reads as well.
+    crowd[0].say(&frame(77, "06 00c8 0000"));
+    until("the stop is there", || plc.requests().iter().any(|request| request[7] == 6));
+    assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
+}
+
+#[test]
+fn who_puts_the_link_in_doubt_again_and_again_has_to_pause_and_the_others_are_served() {
+    let plc = Plc::with_sockets("127.0.1.20", 1);
+    let gateway = shared(&plc, SHARED);
+    plc.behave(|request, mut reply| {
+        if request[9] == 5 {
+            reply[8] = 4;
+        }
+        vec![Do::Say(reply)]
+    });
+    let (mut bad, mut good) = (gateway.client(), Client::from(MASTERS[1], gateway.at));
+    let answers: Vec<_> = (0..20).map(|id| bad.ask(id, "03 0005 0001")).collect();
+    assert_eq!(answers.iter().filter(|answer| *answer == "830b").count(), 3, "{answers:?}");
+    assert!(answers[3..].iter().all(|answer| answer == "830a"), "{answers:?}");
+    for id in 0..50 {
+        assert_eq!(good.ask(id, "03 0007 0001"), "03020007");
+    }
+    assert_eq!(plc.accepted(), 4);
+}

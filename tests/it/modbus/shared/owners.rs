@@ -166,3 +166,41 @@ fn a_repeat_of_a_pending_request_is_one_answer_on_a_shared_link_too() {
     assert_eq!(client.ask(9, "03 0006 0001"), "03020006", "the same id again");
     assert!(!gateway.journal().contains("doubtful"));
 }
+
+#[test]
+fn the_turn_of_who_lost_his_right_while_he_waited_goes_on_at_once() {
+    let plc = Plc::with_sockets("127.0.1.20", 1);
+    let gateway = shared(&plc, CONVERTER);
+    slow(&plc, 300);
+    let (mut first, mut loses) = (Client::from(MASTERS[1], gateway.at), gateway.client());
+    let mut next = Client::from(MASTERS[2], gateway.at);
+    first.say(&frame(1, "03 0001 0001"));
+    until("it is under way", || plc.requests().len() == 1);
+    loses.say(&frame(1, "03 0002 0001"));
+    thread::sleep(Duration::from_millis(30));
+    next.say(&frame(1, "03 0003 0001"));
+    thread::sleep(Duration::from_millis(30));
+    gateway.activate(gateway.policy.replace("address = \"127.0.9.10\"", "address = \"127.0.9.99\""));
+    assert_eq!(first.answer(1), "03020001");
+    assert_eq!(loses.answer(1), "8301");
+    let began = crate::kit::Watch::start();
+    assert_eq!(next.answer(1), "03020003");
+    assert!(began.elapsed() < Duration::from_millis(550), "{:?}", began.elapsed());
+}
+
+#[test]
+fn the_place_that_the_last_master_left_is_waited_for_and_not_called_busy() {
+    let plc = Plc::with_sockets("127.0.1.20", 1);
+    let asset = "share_upstream = true\nconnections = 1\nanswer_within = \"3 s\"";
+    let gateway = shared(&plc, asset);
+    // The device notices only after its answer that nobody is there any more.
+    slow(&plc, 400);
+    let mut gone = gateway.client();
+    gone.say(&frame(1, "03 0001 0001"));
+    until("it is under way", || plc.requests().len() == 1);
+    set_socket_linger(&gone.stream, Some(Duration::ZERO)).unwrap();
+    drop(gone);
+    thread::sleep(Duration::from_millis(50));
+    let mut other = Client::from(MASTERS[1], gateway.at);
+    assert_eq!(other.ask(1, "03 0002 0001"), "03020002");
+}

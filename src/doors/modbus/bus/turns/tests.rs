@@ -136,3 +136,22 @@ fn whatever_happens_the_counts_agree() {
         assert!(queue.seats.values().all(|one| one.granted <= one.wants));
     }
 }
+
+#[test]
+fn a_way_to_safe_goes_first_and_not_for_ever() {
+    let mut queue = five([Priority::Normal; 5]);
+    serve(&mut queue, 50);
+    queue.want(4, 1, 1);
+    queue.hurry(4, true);
+    assert_eq!(queue.next(), Some(4));
+    queue.used(4, 1);
+    // It goes on and on: the others get one turn in five.
+    let others = (0..100).filter(|_| {
+        queue.want(4, 1, 1);
+        let seat = queue.next().unwrap();
+        queue.used(seat, 1);
+        queue.want(seat, 1, 1);
+        seat != 4
+    });
+    assert!((19..=21).contains(&others.count()));
+}

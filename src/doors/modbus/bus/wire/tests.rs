@@ -7,7 +7,7 @@ fn ask(wire: &mut Wire, owner: u64, id: u16) -> u16 {
     let [high, low] = id.to_be_bytes();
     let frame = Frame::classify(&[high, low, 0, 0, 0, 6, 1, 3, high, low, 0, 1], UnitZero::Itself).unwrap();
     let name = wire.fresh();
-    wire.push(Asked { name, owner: Some(owner), frame, sent: BootMs(0), until: BootMs(u64::from(id)) });
+    wire.push(Asked { name, owner: Some(owner), frame, sent: BootMs(0), until: BootMs(u64::from(id)), direct: false });
     name
 }
 
@@ -19,7 +19,7 @@ fn reply(name: u16) -> [u8; 11] {
 fn owner(whose: Whose) -> Option<(u64, u16)> {
     match whose {
         Whose::Of(asked, Matched::Normal) => Some((asked.owner.unwrap(), asked.id())),
-        Whose::Of(..) | Whose::Late(_) | Whose::Doubt => None,
+        Whose::Of(..) | Whose::Late(_) | Whose::Doubt(_) => None,
     }
 }
 
@@ -30,7 +30,7 @@ fn equal_ids_of_five_clients_are_five_requests_in_whatever_order_they_are_answer
     for client in [3, 0, 4, 1, 2] {
         let name = names[usize::try_from(client).unwrap()];
         assert_eq!(owner(wire.whose(&reply(name), true)), Some((client, 7)));
-        assert!(matches!(wire.whose(&reply(name), true), Whose::Doubt), "once");
+        assert!(matches!(wire.whose(&reply(name), true), Whose::Doubt(_)), "once");
     }
 }
 
@@ -61,7 +61,7 @@ fn a_device_that_has_echoed_an_id_is_held_to_it() {
     let first = ask(&mut wire, 1, 7);
     assert_eq!(owner(wire.whose(&reply(first), false)), Some((1, 7)));
     let second = ask(&mut wire, 2, 7);
-    assert!(matches!(wire.whose(&reply(first), false), Whose::Doubt), "the first one's second reply");
+    assert!(matches!(wire.whose(&reply(first), false), Whose::Doubt(_)), "the first one's second reply");
     assert_eq!(owner(wire.whose(&reply(second), false)), Some((2, 7)));
     wire.lost();
     ask(&mut wire, 3, 7);
@@ -77,7 +77,7 @@ fn a_late_reply_is_known_once_and_its_id_is_nobody_elses() {
     wire.name = name - 1;
     assert_ne!(wire.fresh(), name);
     assert!(matches!(wire.whose(&reply(name), true), Whose::Late(1)));
-    assert!(matches!(wire.whose(&reply(name), true), Whose::Doubt));
+    assert!(matches!(wire.whose(&reply(name), true), Whose::Doubt(_)));
 }
 
 #[test]
@@ -98,5 +98,18 @@ fn ids_of_the_link_go_round_and_meet_nothing_that_is_under_way() {
     for _ in 0..40_000 {
         let name = wire.fresh();
         assert!(name != first && name & OURS != 0);
+    }
+}
+
+#[test]
+fn a_device_that_calls_itself_by_another_of_its_names_is_believed_where_nobody_else_can_be_meant() {
+    for (direct, unit) in [(true, 255), (true, 0), (false, 255), (true, 2)] {
+        let mut wire = Wire::default();
+        let name = ask(&mut wire, 1, 7);
+        wire.asked[0].direct = direct;
+        let mut bytes = reply(name);
+        bytes[6] = unit;
+        let believed = matches!(wire.whose(&bytes, true), Whose::Of(..));
+        assert_eq!(believed, direct && unit != 2, "{direct} {unit}");
     }
 }
