@@ -180,6 +180,7 @@ fn world(found: &store::Found, unfinished: &store::Reconciled, policy: Policy, p
     for change in &unfinished.apply {
         match change {
             store::Change::Life { subject, life, at, .. } => registry.set_life(subject, *life, *at),
+            store::Change::Spent { spki, .. } => registry.spend(*spki),
             store::Change::Registry { .. }
             | store::Change::Shadow { .. }
             | store::Change::ShadowEnded

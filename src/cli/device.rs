@@ -235,7 +235,10 @@ fn export(file: Option<&Path>, context: &mut Context<'_>) -> Answer {
         .collect();
     let text = Sheet(&rows).to_string();
     let Some(file) = file.filter(|file| *file != Path::new("-")) else {
-        context.out.raw(&text)?;
+        for device in &all {
+            context.out.value(device)?;
+        }
+        context.out.line(text.trim_end())?;
         return Ok(Exit::Ok);
     };
     let kept =

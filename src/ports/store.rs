@@ -57,6 +57,17 @@ pub enum Change {
         /// When.
         at: Moment,
     },
+    /// A key of a subject shows nobody any more.
+    Spent {
+        /// Whose it was.
+        subject: SubjectId,
+        /// Which.
+        spki: Sha256,
+        /// The order's record.
+        seq: Seq,
+        /// When.
+        at: Moment,
+    },
     /// A local override of a conduit's mode.
     Mode {
         /// Of which conduit.
@@ -115,6 +126,28 @@ pub struct SubjectRows {
     pub addresses: Vec<(IpAddr, Option<Mac>)>,
     /// The order's record.
     pub seq: Seq,
+}
+
+impl SubjectRows {
+    /// All that the registry knows of some subjects, each with the record that changed it. One pass, however many they are.
+    pub fn of(registry: &Registry, subjects: BTreeMap<SubjectId, Seq>) -> Vec<Self> {
+        let bare = |(subject, seq): (SubjectId, Seq)| {
+            let life = registry.life(&subject);
+            (subject.clone(), Self { subject, life, keys: Vec::new(), addresses: Vec::new(), seq })
+        };
+        let mut rows: BTreeMap<SubjectId, Self> = subjects.into_iter().map(bare).collect();
+        for (spki, owner) in &registry.keys {
+            if let Some(row) = rows.get_mut(owner) {
+                row.keys.push(*spki);
+            }
+        }
+        for (place, owner) in &registry.addresses {
+            if let Some(row) = rows.get_mut(owner) {
+                row.addresses.push(*place);
+            }
+        }
+        rows.into_values().collect()
+    }
 }
 
 /// Why a change was not kept. It did not happen.

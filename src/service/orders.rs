@@ -164,9 +164,14 @@ impl Orders {
             self.unsettled.store(true, Ordering::Relaxed);
             OrderError::NotDurable { what, why }
         };
-        // What came meanwhile counts: a suspension that waited behind a revocation changes nothing any more.
-        if self.shared.worlds.current().registry.life(subject) != life {
-            return Err(RegistryError::Revoked(subject.clone()).into());
+        // What came meanwhile counts: a suspension that waited behind a revocation changes nothing any more. Whatever else was
+        // queued before this order must not have undone it.
+        let now = self.shared.worlds.current().registry.life(subject);
+        if now != life {
+            if now == Life::Revoked {
+                return Err(RegistryError::Revoked(subject.clone()).into());
+            }
+            cut += self.cut(subject, life);
         }
         let seq = self.record(record).await.map_err(not_durable)?;
         let row = Change::Life { subject: subject.clone(), life, seq, at: self.shared.time.now() };
@@ -204,10 +209,7 @@ impl Orders {
         let record = GatewayRecord::Mode { conduit: conduit.clone(), mode, by: by.to_owned() };
         let seq = self.record(record).await.map_err(OrderError::NotKept)?;
         let row = Change::Mode { conduit: conduit.clone(), mode: Some(mode), seq };
-        let kept = self.store.commit(row).await;
-        // Done or told that it failed: the next start need not look at it.
-        self.settled.fetch_max(seq.0, Ordering::Relaxed);
-        kept.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        self.commit(row, seq).await?;
         self.shared.worlds.set_mode(conduit, Some(mode));
         Ok(before)
     }
@@ -244,10 +246,7 @@ impl Orders {
         let seq = self.record(GatewayRecord::Policy { from, to }).await.map_err(OrderError::NotKept)?;
         let ended = self.shared.worlds.overrides_ended_by(&loaded.policy);
         let row = Change::Policy { text, hash: to, seq, at: now, ended };
-        let kept = self.store.commit(row).await;
-        // Done or told that it failed: the next start need not look at it.
-        self.settled.fetch_max(seq.0, Ordering::Relaxed);
-        kept.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        self.commit(row, seq).await?;
         self.shared.worlds.swap_policy(Arc::new(loaded.policy));
         self.shared.shadow_follows(now);
         Ok(Activated { from, to, findings: loaded.findings })
@@ -284,10 +283,7 @@ impl Orders {
         let now = self.shared.time.now();
         let until = RanMs(now.ran.0.saturating_add(seconds.saturating_mul(1_000)));
         let shadow = StoredShadow { name: name.clone(), text, hash, until };
-        let kept = self.store.commit(Change::Shadow { shadow, seq, ran: now.ran }).await;
-        // Done or told that it failed: the next start need not look at it.
-        self.settled.fetch_max(seq.0, Ordering::Relaxed);
-        kept.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        self.commit(Change::Shadow { shadow, seq, ran: now.ran }, seq).await?;
         self.shared.shade(name, Arc::new(candidate), until, self.shared.time.now());
         Ok(hash)
     }
@@ -340,6 +336,17 @@ impl Orders {
         let settled = Change::Settled(Seq(self.settled.load(Ordering::Relaxed)));
         let (ran, settled) = tokio::join!(self.store.commit(row), self.store.commit(settled));
         ran.is_ok() && settled.is_ok()
+    }
+
+    /// Keeps the rows of an order whose record is durable. An order whose rows are not there was not carried out: its record gets
+    /// one that says so, and the next start need not look at it.
+    pub(super) async fn commit(&self, row: Change, seq: Seq) -> Result<(), OrderError> {
+        let kept = self.store.commit(row).await;
+        self.settled.fetch_max(seq.0, Ordering::Relaxed);
+        if kept.is_err() {
+            self.shared.say(Event::Gateway(GatewayRecord::Abandoned { of: seq }), self.shared.time.now());
+        }
+        kept.map_err(|error| OrderError::NotKept(error.to_string()))
     }
 
     pub(super) async fn record(&self, record: GatewayRecord) -> Result<Seq, String> {

@@ -1,12 +1,13 @@
 //! Orders about names and their credentials. The record first, durable; then the rows, in one commit; then the world; then the
 //! answer. What takes rights away (`revoke`, `suspend`) is in `orders`: it is in force at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bulkhead_core::digest::Sha256;
 use bulkhead_core::identity::{Credential, Edit, Life, Registry};
-use bulkhead_core::journal::record::{GatewayRecord, Seq};
+use bulkhead_core::journal::record::{Event, GatewayRecord, Seq};
 use bulkhead_core::names::SubjectId;
 
 use super::orders::{OrderError, Orders};
@@ -77,14 +78,42 @@ impl Orders {
         self.change_locked((before != Life::Active).then_some(edit).into_iter().collect(), by).await
     }
 
-    /// Takes a credential from a subject. A key never comes back, under any name. Its sessions are cut: those by other
-    /// credentials come back by themselves.
+    /// Takes a credential from a subject. A key never comes back, under any name: that is in force at once, as a revocation is.
+    /// Its sessions are cut: those by other credentials come back by themselves.
     ///
     /// # Errors
-    /// `Registry` when it does not have it; `NotKept`.
+    /// `Registry` when it does not have it; `NotKept` for an address: nothing was changed; `NotDurable` for a key: it shows nobody
+    /// any more, and a restart would forget that.
     pub async fn remove(&self, subject: &SubjectId, credential: Credential, by: &str) -> Result<Changed, OrderError> {
+        let edit = Edit::Removed { subject: subject.clone(), credential };
+        let Credential::Key(spki) = credential else {
+            let _order = self.one.lock().await;
+            return self.change_locked(vec![edit], by).await;
+        };
+        let at = self.shared.time.now();
+        self.shared.worlds.current().registry.check(&edit, self.hold, at)?;
+        let mut cut = self.without(&edit);
         let _order = self.one.lock().await;
-        self.change_locked(vec![Edit::Removed { subject: subject.clone(), credential }], by).await
+        let not_durable = |why| {
+            // Its record may be on the disk all the same: the next start has to look at it, whatever is ordered after it.
+            self.unsettled.store(true, Ordering::Relaxed);
+            OrderError::NotDurable { what: "the removal of the key", why }
+        };
+        let record = GatewayRecord::Registry { edits: vec![edit.clone()], by: by.to_owned(), cut };
+        let seq = self.record(record).await.map_err(not_durable)?;
+        let row = Change::Spent { subject: subject.clone(), spki, seq, at };
+        self.store.commit(row).await.map_err(|error| not_durable(error.to_string()))?;
+        self.settled.fetch_max(seq.0, Ordering::Relaxed);
+        cut += self.without(&edit);
+        self.taken_back.notify_one();
+        Ok(Changed { edits: vec![edit], cut, seq })
+    }
+
+    /// Takes a credential away in memory, and cuts.
+    fn without(&self, edit: &Edit) -> u32 {
+        let at = self.shared.time.now();
+        self.shared.worlds.set_registry(|registry| registry.apply(edit, at));
+        self.cut_after(std::slice::from_ref(edit))
     }
 
     /// Makes edits all at once or not at all: every one is checked in the world that those before it leave.
@@ -106,23 +135,31 @@ impl Orders {
             next.check(edit, self.hold, at)?;
             next.apply(edit, at);
         }
-        let mut of = std::collections::BTreeMap::new();
+        let before = Arc::clone(&self.shared.worlds.current().registry);
+        let mut of = BTreeMap::new();
         let mut last = Seq(0);
         for part in parts(&edits) {
             let record = GatewayRecord::Registry { edits: part.to_vec(), by: by.to_owned(), cut: 0 };
-            last = self.record(record).await.map_err(OrderError::NotKept)?;
+            match self.record(record).await {
+                Ok(seq) => last = seq,
+                Err(why) => {
+                    // All of it or nothing: the parts that are on record already were not carried out.
+                    for of in of.into_values().collect::<BTreeSet<Seq>>() {
+                        self.shared.say(Event::Gateway(GatewayRecord::Abandoned { of }), at);
+                    }
+                    return Err(OrderError::NotKept(why));
+                }
+            }
             of.extend(part.iter().map(|edit| (edit.subject().clone(), last)));
         }
-        let rows = of.into_iter().map(|(subject, seq)| rows(&next, subject, seq)).collect();
-        let spent = {
-            let before = &self.shared.worlds.current().registry.spent;
-            next.spent.difference(before).copied().collect::<Vec<Sha256>>()
-        };
+        // Whoever loses a place or a key to somebody else has other rows too.
+        let displaced = before.addresses.iter().filter(|(place, owner)| next.addresses.get(place) != Some(*owner));
+        for (_, owner) in displaced {
+            of.entry(owner.clone()).or_insert(last);
+        }
+        let spent: Vec<Sha256> = next.spent.difference(&before.spent).copied().collect();
         let is_less = !spent.is_empty();
-        let kept = self.store.commit(Change::Registry { subjects: rows, spent, at }).await;
-        // Done or told that it failed: the next start need not look at it.
-        self.settled.fetch_max(last.0, Ordering::Relaxed);
-        kept.map_err(|error| OrderError::NotKept(error.to_string()))?;
+        self.commit(Change::Registry { subjects: SubjectRows::of(&next, of), spent, at }, last).await?;
         // Made again in the world of now, where somebody may have been revoked meanwhile.
         self.shared.worlds.set_registry(|registry| edits.iter().for_each(|edit| registry.apply(edit, at)));
         let cut = self.cut_after(&edits);
@@ -138,24 +175,14 @@ impl Orders {
             .iter()
             .filter(|edit| match edit {
                 Edit::Removed { .. } => true,
-                Edit::Life { life, .. } => life.is_barred(),
-                Edit::Added { again, .. } => *again,
+                // A name that is only registered may do nothing: whoever is connected under it is told by the end of that.
+                Edit::Life { life, .. } => *life != Life::Active,
+                Edit::Added { again, life, .. } => *again || *life != Life::Active,
             })
             .map(Edit::subject)
             .collect();
         let cut: usize = lost.into_iter().map(|subject| self.sessions.cut(subject)).sum();
         u32::try_from(cut).unwrap_or(u32::MAX)
-    }
-}
-
-/// All that the registry knows of a subject.
-fn rows(registry: &Registry, subject: SubjectId, seq: Seq) -> SubjectRows {
-    SubjectRows {
-        life: registry.life(&subject),
-        keys: registry.keys_of(&subject).collect(),
-        addresses: registry.addresses_of(&subject).collect(),
-        subject,
-        seq,
     }
 }
 

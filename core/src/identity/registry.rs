@@ -124,6 +124,15 @@ pub enum Edit {
 }
 
 impl Edit {
+    /// Whether it takes rights away: it is in force before the disk has agreed, and after a crash although nobody was told.
+    pub fn takes_away(&self) -> bool {
+        match self {
+            Self::Added { .. } | Self::Removed { credential: Credential::Address { .. }, .. } => false,
+            Self::Life { life, .. } => life.is_barred(),
+            Self::Removed { credential: Credential::Key(_), .. } => true,
+        }
+    }
+
     /// Whom it is about.
     pub fn subject(&self) -> &SubjectId {
         match self {
@@ -217,13 +226,19 @@ impl Registry {
         self.lives.get(subject).copied().unwrap_or_default()
     }
 
-    /// Sets a life.
+    /// Sets a life. The hold of a name begins when it is revoked, and not anew when that is said again.
     pub fn set_life(&mut self, subject: &SubjectId, life: Life, at: Moment) {
         self.lives.insert(subject.clone(), life);
         match life {
-            Life::Revoked => drop(self.revoked.insert(subject.clone(), (at.wall, at.ran))),
+            Life::Revoked => drop(self.revoked.entry(subject.clone()).or_insert((at.wall, at.ran))),
             Life::Registered | Life::Active | Life::Suspended => drop(self.revoked.remove(subject)),
         }
+    }
+
+    /// A key shows nobody any more, for ever.
+    pub fn spend(&mut self, spki: Sha256) {
+        self.keys.remove(&spki);
+        self.spent.insert(spki);
     }
 
     /// The keys of a subject.
@@ -346,9 +361,10 @@ impl Registry {
             credentials.iter().filter(|credential| !self.has(subject, credential)).copied().collect();
         let new_keys = new.iter().filter_map(keys).count();
         let too_many = |what, most| Err(RegistryError::TooMany { subject: subject.clone(), what, most });
-        let revoked = self.life(subject) == Life::Revoked;
+        // Counting takes its time: a name that is new, or begins anew, has nothing.
+        let has_none = !self.lives.contains_key(subject) || self.life(subject) == Life::Revoked;
         let (old_keys, old_addresses) =
-            if revoked { (0, 0) } else { (self.keys_of(subject).count(), self.addresses_of(subject).count()) };
+            if has_none { (0, 0) } else { (self.keys_of(subject).count(), self.addresses_of(subject).count()) };
         if old_keys + new_keys > KEYS_EACH {
             return too_many("keys", KEYS_EACH);
         }
@@ -368,7 +384,8 @@ impl Registry {
                 if *again {
                     self.bury(subject);
                 }
-                if *again || self.life(subject) != Life::Revoked {
+                // More credentials change no life: whoever was suspended while this waited for the disk stays suspended.
+                if *again || !self.lives.contains_key(subject) {
                     self.set_life(subject, *life, at);
                 }
                 for credential in credentials {
@@ -388,10 +405,7 @@ impl Registry {
             }
             Edit::Removed { subject, credential } => {
                 match credential {
-                    Credential::Key(spki) => {
-                        self.keys.remove(spki);
-                        self.spent.insert(*spki);
-                    }
+                    Credential::Key(spki) => self.spend(*spki),
                     Credential::Address { ip, mac } => drop(self.addresses.remove(&(*ip, *mac))),
                 }
                 let life = self.life(subject);
@@ -420,8 +434,7 @@ impl Registry {
     fn bury(&mut self, subject: &SubjectId) {
         let keys: Vec<Sha256> = self.keys_of(subject).collect();
         for spki in keys {
-            self.keys.remove(&spki);
-            self.spent.insert(spki);
+            self.spend(spki);
         }
         self.addresses.retain(|_, owner| owner != subject);
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bulkhead_core::identity::{Edit, Life};
+use bulkhead_core::identity::{Credential, Edit, Life};
 use bulkhead_core::journal::record::{GatewayRecord, Seq};
 use bulkhead_core::names::SubjectId;
 
@@ -26,6 +26,15 @@ pub struct Reconciled {
 fn again(done: &mut Reconciled, found: &Found, order: &Order, subject: &SubjectId, life: Life) {
     if found.lives.get(subject).is_none_or(|row| row.seq < order.seq) {
         done.apply.push(Change::Life { subject: subject.clone(), life, seq: order.seq, at: order.at });
+    }
+}
+
+/// A key that was taken away stays away.
+fn without(done: &mut Reconciled, found: &Found, order: &Order, subject: &SubjectId, credential: Credential) {
+    if let Credential::Key(spki) = credential
+        && !found.registry.spent.contains(&spki)
+    {
+        done.apply.push(Change::Spent { subject: subject.clone(), spki, seq: order.seq, at: order.at });
     }
 }
 
@@ -69,13 +78,12 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
             again(&mut done, found, order, subject, Life::Revoked);
             whole = true;
         } else if let GatewayRecord::Registry { edits, .. } = &order.what {
-            let barring = |edit: &Edit| matches!(edit, Edit::Life { life, .. } if life.is_barred());
-            whole = edits.iter().all(barring);
-            for edit in edits {
-                if let Edit::Life { subject, life } = edit
-                    && life.is_barred()
-                {
-                    again(&mut done, found, order, subject, *life);
+            whole = edits.iter().all(Edit::takes_away);
+            for edit in edits.iter().filter(|edit| edit.takes_away()) {
+                match edit {
+                    Edit::Life { subject, life } => again(&mut done, found, order, subject, *life),
+                    Edit::Removed { subject, credential } => without(&mut done, found, order, subject, *credential),
+                    Edit::Added { .. } => {}
                 }
             }
         }

@@ -153,11 +153,21 @@ fn set_subject(db: &Transaction<'_>, rows: &SubjectRows, at: Moment) -> rusqlite
     Ok(())
 }
 
+/// The hold of a revoked name begins when it is revoked, and not anew with each later order about it.
 fn set_life(db: &Transaction<'_>, subject: &SubjectId, life: Life, seq: Seq, at: Moment) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO lives(subject, v, life, seq, wall, ran) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO lives(subject, v, life, seq, wall, ran) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT(subject) DO UPDATE SET v = excluded.v, life = excluded.life, seq = excluded.seq,
+         wall = iif(life = 'revoked' AND excluded.life = 'revoked', wall, excluded.wall),
+         ran = iif(life = 'revoked' AND excluded.life = 'revoked', ran, excluded.ran)",
     )?
     .execute(params![subject.as_str(), V, life.word(), seq.0.cast_signed(), at.wall.0, at.ran.0.cast_signed()])?;
+    Ok(())
+}
+
+fn spend(db: &Transaction<'_>, spki: &Sha256) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO keys(spki, v, subject, spent) VALUES (?1, ?2, '', 1)")?
+        .execute(params![spki.to_string(), V])?;
     Ok(())
 }
 
@@ -169,8 +179,14 @@ pub(super) fn apply(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
                 set_subject(db, rows, *at)?;
             }
             for spki in spent {
-                db.prepare_cached("INSERT OR REPLACE INTO keys(spki, v, subject, spent) VALUES (?1, ?2, '', 1)")?
-                    .execute(params![spki.to_string(), V])?;
+                spend(db, spki)?;
+            }
+        }
+        Change::Spent { subject, spki, seq, at } => {
+            spend(db, spki)?;
+            let touched = "UPDATE lives SET seq = ?2 WHERE subject = ?1";
+            if db.prepare_cached(touched)?.execute(params![subject.as_str(), seq.0.cast_signed()])? == 0 {
+                set_life(db, subject, Life::Active, *seq, *at)?;
             }
         }
         Change::Mode { conduit, mode, seq } => set_mode(db, conduit, *mode, *seq)?,

@@ -1,6 +1,6 @@
 use std::io;
 
-use bulkhead_core::identity::Edit;
+use bulkhead_core::identity::{Credential, Edit};
 use bulkhead_core::journal::record::GatewayRecord;
 use rusqlite::Connection;
 
@@ -353,6 +353,46 @@ fn of_the_registrys_orders_what_takes_rights_away_is_applied_again_and_the_rest_
     assert_eq!(done.apply, [again("away", Life::Suspended, 4), again("kept", Life::Revoked, 6)]);
     assert_eq!(done.abandoned, [Seq(5), Seq(6)], "resuming and adding were never answered");
     assert!(done.alarms.is_empty(), "{:?}", done.alarms);
+}
+
+#[tokio::test]
+async fn a_key_whose_removal_has_a_record_and_no_row_stays_away() {
+    let spki = Sha256::of(b"a");
+    let removed = Edit::Removed { subject: SubjectId::from("scada"), credential: Credential::Key(spki) };
+    let path = folder("spent").join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    let subjects = vec![rows("scada", Life::Active, &["a"], &[], 1)];
+    store.commit(Change::Registry { subjects, spent: Vec::new(), at: Moment::default() }).await.unwrap();
+    tasks.abort_all();
+    let (store, found, tasks) = start(&path).await;
+    let done = reconcile(&found, &[registry(2, vec![removed.clone()])], Seq(2));
+    assert!(done.abandoned.is_empty(), "it is in force, not undone: {done:?}");
+    let [spent @ Change::Spent { .. }] = &done.apply[..] else { panic!("{done:?}") };
+    store.commit(spent.clone()).await.unwrap();
+    tasks.abort_all();
+    let (_, found, _) = start(&path).await;
+    assert!(found.registry.keys.is_empty() && found.registry.spent.contains(&spki));
+    assert_eq!(found.registry.life(&"scada".into()), Life::Active);
+    assert_eq!(reconcile(&found, &[registry(2, vec![removed])], Seq(2)).apply, [], "once is enough");
+}
+
+#[tokio::test]
+async fn a_hold_begins_with_the_revocation_and_not_anew_with_what_is_ordered_later() {
+    let path = folder("hold").join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    let at = |wall| Moment { wall: UnixMs(wall), ran: RanMs(7), ..Moment::default() };
+    let subject = SubjectId::from("scada");
+    let revoke =
+        |seq, wall| Change::Life { subject: subject.clone(), life: Life::Revoked, seq: Seq(seq), at: at(wall) };
+    for (seq, wall) in [(1, 100), (2, 200)] {
+        store.commit(revoke(seq, wall)).await.unwrap();
+    }
+    let later = vec![rows("scada", Life::Revoked, &[], &[], 3)];
+    store.commit(Change::Registry { subjects: later, spent: Vec::new(), at: at(300) }).await.unwrap();
+    tasks.abort_all();
+    let (_, found, _) = start(&path).await;
+    assert_eq!(found.registry.revoked[&subject], (UnixMs(100), RanMs(7)));
+    assert_eq!(found.lives[&subject].seq, Seq(3));
 }
 
 #[test]

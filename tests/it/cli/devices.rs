@@ -98,3 +98,17 @@ fn a_sheet_goes_out_and_comes_in_wholly_or_not_at_all() {
     let first: serde_json::Value = serde_json::from_str(ok(&json).lines().next().unwrap()).unwrap();
     assert_eq!(first["subject"], "pump");
 }
+
+#[test]
+fn an_address_that_goes_on_to_a_new_device_is_its_own_after_a_restart_too() {
+    let port = free_port();
+    let (plant, daemon) = running(port);
+    ok(&plant.run(&["device", "add", "old", "--address", "10.0.0.1"]));
+    ok(&plant.run(&["device", "revoke", "old"]));
+    ok(&plant.run(&["device", "add", "new", "--address", "10.0.0.1", "--mac", "02:1f:5a:00:10:31"]));
+    let before = ok(&plant.run(&["device", "export"])).to_owned();
+    assert!(before.contains("old,revoked,,,\n"), "{before}");
+    assert_eq!(daemon.stop(), Some(0));
+    let _daemon = Daemon::start(&plant);
+    assert_eq!(ok(&plant.run(&["device", "export"])), before, "memory and disk hold the same");
+}

@@ -158,3 +158,24 @@ fn everything_is_bounded_and_names_are_names() {
         Err(RegistryError::Full { what: "keys", .. })
     ));
 }
+
+#[test]
+fn more_credentials_lift_no_suspension_that_came_while_they_waited() {
+    let mut registry = Registry::default();
+    registry.edit(&added("scada", &[key("a")]), day(0)).unwrap();
+    // Planned while the subject was active, made when it is suspended.
+    let waiting = registry.registration("scada".into(), Life::Active, vec![key("b")]);
+    registry.edit(&life("scada", Life::Suspended), day(0)).unwrap();
+    registry.apply(&waiting, day(0));
+    assert_eq!(registry.life(&"scada".into()), Life::Suspended);
+    assert!(registry.has(&"scada".into(), &key("b")));
+}
+
+#[test]
+fn a_hold_does_not_begin_anew_when_a_revocation_is_said_again() {
+    let mut registry = Registry::default();
+    registry.edit(&added("scada", &[]), day(0)).unwrap();
+    registry.edit(&life("scada", Life::Revoked), day(1)).unwrap();
+    registry.edit(&life("scada", Life::Revoked), day(300)).unwrap();
+    assert!(registry.is_free(&"scada".into(), HOLD, day(366)));
+}
