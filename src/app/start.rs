@@ -158,6 +158,7 @@ pub async fn start(ports: Ports, settings: Settings) -> Result<Gateway, StartErr
         tasks: ports.tasks,
         probe: ports.probe,
         fault: settings.fault,
+        watched: found.watches.clone(),
         hold: settings.hold,
     };
     let house = Arc::new(House::new(parts));

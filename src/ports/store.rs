@@ -74,6 +74,8 @@ pub enum Change {
         conduit: ConduitId,
         /// What it does now; `None` ends the override.
         mode: Option<Mode>,
+        /// Until when `enforce --watch` watches it, by time run; a watch of before ends.
+        watch: Option<RanMs>,
         /// The order's record.
         seq: Seq,
     },
@@ -249,6 +251,8 @@ pub struct Found {
     pub registry: Registry,
     /// Overrides of modes; `None` for one that has ended.
     pub modes: BTreeMap<ConduitId, Row<Option<Mode>>>,
+    /// Conduits that are watched, with the end by time run.
+    pub watches: BTreeMap<ConduitId, RanMs>,
     /// The policy that was last activated.
     pub policy: Option<Row<StoredPolicy>>,
     /// The candidate policy that was last ordered; `None` in the row for one that was ended.

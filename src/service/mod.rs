@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bulkhead_core::moment::RanMs;
+use bulkhead_core::names::ConduitId;
 use gate::Gate;
 use orders::Orders;
 use sessions::Sessions;
@@ -60,6 +62,8 @@ pub struct House {
     pub tasks: Tasks,
     /// What TLS listeners show and believe.
     pub trust: Arc<Trust>,
+    /// Conduits that the last life watched and whose watch is not over, with its end by time run.
+    pub(crate) watched: BTreeMap<ConduitId, RanMs>,
     /// The evidence: for `status`; doors never name it.
     pub journal: Journal,
     shared: Arc<Shared>,
@@ -77,6 +81,7 @@ pub(crate) struct Parts {
     pub(crate) tasks: Tasks,
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) fault: Fault,
+    pub(crate) watched: BTreeMap<ConduitId, RanMs>,
     pub(crate) hold: Duration,
 }
 
@@ -107,6 +112,7 @@ impl House {
             entropy: parts.entropy,
             tasks: parts.tasks,
             trust,
+            watched: parts.watched,
             journal: parts.journal,
             shared,
         }

@@ -198,6 +198,20 @@ impl Orders {
     /// # Errors
     /// `NoConduit`; `NotKept` when the disk did not take it: the mode is as before.
     pub async fn set_mode(&self, conduit: &ConduitId, mode: Mode, by: &str) -> Result<Mode, OrderError> {
+        self.watch_mode(conduit, mode, None, by).await
+    }
+
+    /// As [`Self::set_mode`]; for so many seconds it is watched, also over a restart.
+    ///
+    /// # Errors
+    /// As [`Self::set_mode`].
+    pub async fn watch_mode(
+        &self,
+        conduit: &ConduitId,
+        mode: Mode,
+        watch: Option<u64>,
+        by: &str,
+    ) -> Result<Mode, OrderError> {
         let _order = self.one.lock().await;
         let before = {
             let world = self.shared.worlds.current();
@@ -208,8 +222,9 @@ impl Orders {
         };
         let record = GatewayRecord::Mode { conduit: conduit.clone(), mode, by: by.to_owned() };
         let seq = self.record(record).await.map_err(OrderError::NotKept)?;
-        let row = Change::Mode { conduit: conduit.clone(), mode: Some(mode), seq };
-        self.commit(row, seq).await?;
+        let ran = self.shared.time.now().ran.0;
+        let watch = watch.map(|seconds| RanMs(ran.saturating_add(seconds.saturating_mul(1_000))));
+        self.commit(Change::Mode { conduit: conduit.clone(), mode: Some(mode), watch, seq }, seq).await?;
         self.shared.worlds.set_mode(conduit, Some(mode));
         Ok(before)
     }

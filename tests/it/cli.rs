@@ -12,6 +12,7 @@ use bulkhead_core::moment::{ClockTrust, Moment, UnixMs};
 mod devices;
 mod online;
 mod shadow;
+mod watch;
 
 static NUMBER: AtomicUsize = AtomicUsize::new(0);
 

@@ -83,6 +83,12 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Found> {
         let (conduit, mode) = row?;
         found.modes.insert(conduit, mode);
     }
+    let mut watches = db.prepare("SELECT conduit, until, v FROM watches")?;
+    let rows = watches.query_map([], |row| {
+        of_this_version(row)?;
+        Ok((ConduitId::from(row.get::<_, String>(0)?), RanMs(number(row, 1)?)))
+    })?;
+    found.watches = rows.collect::<rusqlite::Result<_>>()?;
     let policy = db.query_row("SELECT seq, hash, text, v FROM policies ORDER BY seq DESC LIMIT 1", [], |row| {
         of_this_version(row)?;
         let (hash, text): (String, String) = (row.get(1)?, row.get(2)?);
@@ -189,7 +195,13 @@ pub(super) fn apply(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
                 set_life(db, subject, Life::Active, *seq, *at)?;
             }
         }
-        Change::Mode { conduit, mode, seq } => set_mode(db, conduit, *mode, *seq)?,
+        Change::Mode { conduit, mode, watch, seq } => {
+            set_mode(db, conduit, *mode, *seq)?;
+            if let Some(until) = watch {
+                db.prepare_cached("INSERT OR REPLACE INTO watches(conduit, v, until) VALUES (?1, ?2, ?3)")?
+                    .execute(params![conduit.as_str(), V, until.0.cast_signed()])?;
+            }
+        }
         Change::Policy { text, hash, seq, at, ended } => {
             let Moment { wall, ran, .. } = *at;
             db.prepare_cached(
@@ -240,7 +252,9 @@ pub(super) fn apply(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
     Ok(())
 }
 
+/// Sets or ends an override; a watch of the conduit ends with it.
 fn set_mode(db: &Transaction<'_>, conduit: &ConduitId, mode: Option<Mode>, seq: Seq) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM watches WHERE conduit = ?1")?.execute([conduit.as_str()])?;
     db.prepare_cached("INSERT OR REPLACE INTO modes(conduit, v, mode, seq) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![conduit.as_str(), V, mode.map(mode_word), seq.0.cast_signed()])?;
     Ok(())

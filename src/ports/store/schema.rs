@@ -8,8 +8,12 @@ use super::StoreError;
 use crate::ports::disk::Medium;
 
 /// The steps, the first one from nothing. A released step never changes: its digest is compared at each start.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql"), include_str!("migrations/0003.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
+];
 
 const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS steps(number INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT";
 

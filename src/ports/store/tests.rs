@@ -49,7 +49,7 @@ fn activate(text: &str, seq: u64, ended: &[&str]) -> Change {
 }
 
 fn set_mode(conduit: &str, mode: Option<Mode>, seq: u64) -> Change {
-    Change::Mode { conduit: ConduitId::from(conduit), mode, seq: Seq(seq) }
+    Change::Mode { conduit: ConduitId::from(conduit), mode, watch: None, seq: Seq(seq) }
 }
 
 fn folder(name: &str) -> std::path::PathBuf {
@@ -86,6 +86,26 @@ async fn what_was_answered_is_found_by_the_next_life() {
     assert_eq!(found.modes[&ConduitId::from("b")], Row { value: Some(Mode::Observe), seq: Seq(5) });
     let policy = StoredPolicy { text: "one".to_owned(), hash: Sha256::of(b"one") };
     assert_eq!(found.policy, Some(Row { value: policy, seq: Seq(6) }));
+}
+
+#[tokio::test]
+async fn a_watch_is_kept_with_the_mode_and_ends_with_it() {
+    let path = folder("watch").join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    let watch = |conduit: &str, seq| Change::Mode {
+        conduit: ConduitId::from(conduit),
+        mode: Some(Mode::Enforce),
+        watch: Some(RanMs(70_000)),
+        seq: Seq(seq),
+    };
+    for (conduit, seq) in [("a", 1), ("b", 2), ("c", 3)] {
+        store.commit(watch(conduit, seq)).await.unwrap();
+    }
+    store.commit(set_mode("a", Some(Mode::Observe), 4)).await.unwrap();
+    store.commit(activate("one", 5, &["b"])).await.unwrap();
+    tasks.abort_all();
+    let (_, found, _) = start(&path).await;
+    assert_eq!(found.watches, BTreeMap::from([(ConduitId::from("c"), RanMs(70_000))]));
 }
 
 #[tokio::test]

@@ -100,9 +100,11 @@ impl Carry for Desk {
 }
 
 impl Desk {
-    /// A desk in a house.
+    /// A desk in a house. What the last life watched, it watches on.
     pub fn new(house: Arc<House>, about: About, premises: Arc<dyn Premises>) -> Arc<Self> {
-        Arc::new(Self { house, about, premises, watches: Mutex::default() })
+        let desk = Arc::new(Self { house, about, premises, watches: Mutex::default() });
+        watch::resume(&desk);
+        desk
     }
 
     async fn revoke(&self, subject: SubjectId, by: By) -> Result<Answer, Refusal> {
@@ -135,7 +137,7 @@ impl Desk {
         watch: Option<u64>,
         by: By,
     ) -> Result<Answer, Refusal> {
-        self.house.orders.set_mode(&conduit, mode, &by.to_string()).await.map_err(refused)?;
+        self.house.orders.watch_mode(&conduit, mode, watch, &by.to_string()).await.map_err(refused)?;
         tracing::info!(%conduit, ?mode, %by, "mode set");
         Ok(Answer::Mode { conduit, mode, watch })
     }

@@ -1,7 +1,7 @@
 //! `enforce --watch`: looks once a second whether the plant bears it, and goes back to `observe` by itself if not.
 //!
 //! It goes back when more than one request in a thousand is refused (one refusal is borne in any case), or when a heartbeat
-//! that was there is gone. A new order on the conduit, or a policy that changes its mode, ends the watch.
+//! that was there is gone. A new order on the conduit, or a policy that changes its mode, ends the watch; a restart does not.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
@@ -52,6 +52,22 @@ pub(super) fn left(desk: &Desk, conduit: &ConduitId, now: BootMs) -> Option<u64>
 pub(super) fn end(desk: &Desk, conduit: &ConduitId) {
     desk.watches.lock().unwrap_or_else(PoisonError::into_inner).remove(conduit);
     desk.house.shared.tally.unfollow(conduit);
+}
+
+/// Goes on with what the last life watched: a crash of the gateway must not leave a conduit in `enforce` that nobody watches.
+/// Requests are counted anew, and heartbeats are lost only once they were seen again.
+pub(super) fn resume(desk: &Arc<Desk>) {
+    let now = desk.house.time.now();
+    for (conduit, until) in &desk.house.watched {
+        let left = until.0.saturating_sub(now.ran.0).div_ceil(1_000);
+        if left == 0 || desk.house.world.current().mode(conduit) != Mode::Enforce {
+            continue;
+        }
+        let text = format!("conduit {conduit} is watched for {left} s more, after a restart of the gateway");
+        tracing::warn!(%conduit, left, "watched on after a restart");
+        desk.house.gate.alarm("watch-goes-on", None, None, text);
+        start(desk, conduit.clone(), left);
+    }
 }
 
 /// Starts to watch a conduit that enforces.
