@@ -60,3 +60,18 @@ pub(crate) async fn heartbeat(house: Arc<House>) {
         sleep(Duration::from_millis(if kept { HEARTBEAT_MS } else { 500 })).await;
     }
 }
+
+/// Keeps the CA's own leaf and its list in step with listeners, with what was taken back, and with the calendar.
+pub(crate) async fn authority(house: Arc<House>) {
+    loop {
+        let mut moved = std::pin::pin!(house.world.moved());
+        moved.as_mut().enable();
+        house.ca.tend().await;
+        tokio::select! {
+            biased;
+            () = house.ca.rung() => {}
+            () = moved => {}
+            () = sleep(Duration::from_secs(MINUTE)) => {}
+        }
+    }
+}

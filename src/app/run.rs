@@ -16,7 +16,7 @@ use crate::entropy::MachineEntropy;
 use crate::net::machine::Machine;
 use crate::ports::clock::MachineClock;
 use crate::ports::disk::{FileDisk, FileMedium, MediumError};
-use crate::ports::keys::{KeyError, Keys as _, SoftwareKey};
+use crate::ports::keys::{FileVault, KeyError, Keys as _, SoftwareKey};
 use crate::service::commands::{About, By, Carry as _, Command, Desk};
 use crate::tasks::{Tasks, Writers};
 use crate::telemetry::Fault;
@@ -145,6 +145,7 @@ async fn open(settings: &config::Settings) -> Result<(Gateway, About), RunError>
         disk: Box::new(disk),
         medium: Box::new(medium),
         keys: Arc::new(keys),
+        vault: Arc::new(FileVault::new(settings.keys_folder(), settings.authority_folder())),
         restored,
     };
     let settings = Settings {

@@ -16,7 +16,7 @@ use crate::net::Network;
 use crate::ports::clock::Clock;
 use crate::ports::disk::{Disk, Medium};
 use crate::ports::journal::{self, JournalError};
-use crate::ports::keys::Keys;
+use crate::ports::keys::{Keys, Vault};
 use crate::ports::store::{self, StoreError};
 use crate::service::time::Time;
 use crate::service::world::Worlds;
@@ -42,6 +42,8 @@ pub struct Ports {
     pub medium: Box<dyn Medium>,
     /// The gateway's keys.
     pub keys: Arc<dyn Keys>,
+    /// The keys of its own CA and TLS listeners.
+    pub vault: Arc<dyn Vault>,
     /// The store was damaged and a copy was opened: what happened, in words.
     pub restored: Option<String>,
 }
@@ -160,6 +162,9 @@ pub async fn start(ports: Ports, settings: Settings) -> Result<Gateway, StartErr
         fault: settings.fault,
         watched: found.watches.clone(),
         hold: settings.hold,
+        vault: ports.vault,
+        unfinished: unfinished.apply.clone(),
+        found: found.clone(),
     };
     let house = Arc::new(House::new(parts));
     if let Some(shadow) = found.shadow.and_then(|row| row.value) {
@@ -173,6 +178,7 @@ pub async fn start(ports: Ports, settings: Settings) -> Result<Gateway, StartErr
     tasks.spawn(listeners::follow(Arc::clone(&gateway.house), Arc::clone(&gateway.listeners)));
     tasks.spawn(housekeeping::tick(Arc::clone(&gateway.house)));
     tasks.spawn(housekeeping::heartbeat(Arc::clone(&gateway.house)));
+    tasks.spawn(housekeeping::authority(Arc::clone(&gateway.house)));
     Ok(gateway)
 }
 
@@ -183,6 +189,9 @@ fn world(found: &store::Found, unfinished: &store::Reconciled, policy: Policy, p
             store::Change::Life { subject, life, at, .. } => registry.set_life(subject, *life, *at),
             store::Change::Spent { spki, .. } => registry.spend(*spki),
             store::Change::Registry { .. }
+            | store::Change::Certificate { .. }
+            | store::Change::Chain { .. }
+            | store::Change::List { .. }
             | store::Change::Shadow { .. }
             | store::Change::ShadowEnded
             | store::Change::Mode { .. }

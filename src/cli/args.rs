@@ -101,6 +101,9 @@ pub(super) enum Verb {
     /// The registry: who is known by which key or address, and whether it may act
     #[command(subcommand)]
     Device(Device),
+    /// The gateway's own CA: certificates with roles, from requests made on the devices
+    #[command(subcommand)]
+    Ca(Ca),
     /// What happened, and whether anybody changed it since
     #[command(subcommand)]
     Journal(Journal),
@@ -484,6 +487,102 @@ pub(super) struct DeviceImport {
     /// Say what would change, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Ca {
+    /// Make the CA: a key, and a certificate that it signs for itself
+    #[command(after_help = "Examples:\n  bulkhead ca init\n  bulkhead ca init --name \"Riverside Bulkhead CA\"")]
+    Init(CaInit),
+    /// Write the request by which a plant CA signs this one
+    #[command(after_help = "Example:\n  bulkhead ca csr -o bulkhead-ca.csr")]
+    Csr(CaRequest),
+    /// Take in what a plant CA has made of the request
+    #[command(
+        after_help = "One PEM file: our certificate first, then each issuer up to the root. What was issued before stays good and leads to\n\
+        the plant CA from now on.\n\nExample:\n  bulkhead ca install chain.pem"
+    )]
+    Install(CaInstall),
+    /// What the CA is, and its certificate
+    #[command(after_help = "Example:\n  bulkhead ca show")]
+    Show,
+    /// Issue a certificate to a subject of the policy, from the request of its own key
+    #[command(
+        after_help = "The role comes from the policy, never from the request. The key is registered for the subject. A renewal is the same,\n\
+        before the end or behind it, with the old key or a new one.\n\nExamples:\n  \
+        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout scada.key -subj /CN=scada -out scada.csr\n  \
+        bulkhead ca sign --subject scada --csr scada.csr -o scada.pem"
+    )]
+    Sign(CaSign),
+    /// Write the newest list of what was taken back (CRL)
+    #[command(
+        after_help = "The same list lies in the state folder as ca/crl.pem.\n\nExample:\n  bulkhead ca crl -o crl.pem"
+    )]
+    Crl(CaCrl),
+    /// The certificates that were issued, the newest first
+    #[command(after_help = "Examples:\n  bulkhead ca list\n  bulkhead ca list --subject scada")]
+    List(CaList),
+    /// Take one certificate back; its subject and key stay
+    #[command(after_help = "Example:\n  bulkhead ca retire 5A11C0DE5A11C0DE5A11C0DE5A11C0DE")]
+    Retire(CaRetire),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaInit {
+    /// Its name; made of the plant's unless set
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaRequest {
+    /// Where to; the standard output unless set
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaInstall {
+    /// The chain, PEM
+    #[arg(value_name = "CHAIN")]
+    pub(super) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaSign {
+    /// To whom, as the policy names it
+    #[arg(long, value_name = "NAME")]
+    pub(super) subject: String,
+    /// Its request, PEM or DER; the standard input unless set
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub(super) csr: PathBuf,
+    /// For how many days; 730 unless set, and never longer than the CA
+    #[arg(long, value_name = "N")]
+    pub(super) days: Option<u32>,
+    /// Where to; the standard output unless set
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaCrl {
+    /// Where to; the standard output unless set
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaList {
+    /// To whom; to anybody unless set
+    #[arg(long, value_name = "NAME")]
+    pub(super) subject: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CaRetire {
+    /// Its serial number, hex
+    #[arg(value_name = "SERIAL")]
+    pub(super) serial: String,
 }
 
 #[derive(Debug, Subcommand)]

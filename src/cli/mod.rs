@@ -2,6 +2,7 @@
 //! [`Failure`] with cause, place and next step, every ending is an [`Exit`].
 
 mod args;
+mod ca;
 mod check;
 mod client;
 mod device;
@@ -117,6 +118,14 @@ fn verb(verb: Verb, context: &mut Context<'_>) -> Answer {
         Verb::Subject(args::Subject::List) => orders::subjects(context),
         Verb::Subject(args::Subject::Revoke(arguments)) => orders::revoke(&arguments.subject, context),
         Verb::Device(verb) => device::run(verb, context),
+        Verb::Ca(args::Ca::Init(arguments)) => ca::init(&arguments, context),
+        Verb::Ca(args::Ca::Csr(arguments)) => ca::request(&arguments, context),
+        Verb::Ca(args::Ca::Install(arguments)) => ca::install(&arguments, context),
+        Verb::Ca(args::Ca::Show) => ca::show(context),
+        Verb::Ca(args::Ca::Sign(arguments)) => ca::sign(&arguments, context),
+        Verb::Ca(args::Ca::Crl(arguments)) => ca::crl(&arguments, context),
+        Verb::Ca(args::Ca::List(arguments)) => ca::list(&arguments, context),
+        Verb::Ca(args::Ca::Retire(arguments)) => ca::retire(&arguments, context),
         Verb::Journal(args::Journal::Verify(arguments)) => journal::verify(arguments, context),
         Verb::Journal(args::Journal::Show(arguments)) => journal::show(arguments, context),
     }

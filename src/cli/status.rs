@@ -1,12 +1,13 @@
 //! `status`: what the gateway does now, on one screen. What is weak is said in capitals.
 
 use bulkhead_core::digest::Sha256;
+use bulkhead_core::moment::UnixMs;
 use bulkhead_core::policy::model::Mode;
 use jiff::tz::TimeZone;
 
 use super::{Answer, Context, Exit, client, out, when, words};
 use crate::config;
-use crate::service::commands::{Answer as Said, AssetState, Command, ConduitLine, ShadowLine, Status};
+use crate::service::commands::{Answer as Said, AssetState, AuthorityLine, Command, ConduitLine, ShadowLine, Status};
 
 pub(super) fn run(context: &mut Context<'_>) -> Answer {
     let answer = client::ask(context, Command::Status)?;
@@ -44,6 +45,9 @@ fn screen(status: &Status) -> Vec<String> {
     say("cloud", status.cloud.clone());
     say("horizon", "nothing here depends on the cloud: operators, panels and devices go on for ever".to_owned());
     say("identity", status.identity.clone());
+    if let Some(authority) = &status.authority {
+        say("ca", authority_line(authority, status.clock.wall, &zone));
+    }
     let revoked: Vec<&str> = status.revoked.iter().map(|(subject, _)| subject.as_str()).collect();
     if !revoked.is_empty() {
         say("revoked", revoked.join(", "));
@@ -64,6 +68,24 @@ fn screen(status: &Status) -> Vec<String> {
     lines.extend(out::table(&conduits(status)).into_iter().map(|line| format!("  {line}")));
     lines.extend(out::table(&assets(status)).into_iter().map(|line| format!("  {line}")));
     lines
+}
+
+/// Days before the end of a certificate from which on it is said aloud.
+const SOON: i64 = 60 * 86_400_000;
+
+fn authority_line(line: &AuthorityLine, now: UnixMs, zone: &TimeZone) -> String {
+    let root = line.root.as_ref().map_or_else(|| "signed by itself".to_owned(), |root| format!("chained to {root}"));
+    let soon = |at: UnixMs| at.0.saturating_sub(now.0) < SOON;
+    let end = format!("{}, {root}, to {}", line.name, when::stamp(line.not_after, zone));
+    let end = if soon(line.not_after) { format!("{end} ENDS SOON") } else { end };
+    let count = format!("{} certificates, {} taken back", line.certificates, line.taken_back);
+    let next = line.next_end.zip(line.next.as_ref()).map(|(end, subject)| {
+        let soon = if soon(end) { " ENDS SOON" } else { "" };
+        format!("next end {subject} {}{soon}", when::stamp(end, zone))
+    });
+    let trouble = line.trouble.as_ref().map(|trouble| format!("TROUBLE: {trouble}"));
+    let parts: Vec<String> = [Some(end), Some(count), next, trouble].into_iter().flatten().collect();
+    parts.join("; ")
 }
 
 fn policy(status: &Status) -> String {

@@ -178,6 +178,19 @@ fn gateway(record: &GatewayRecord) -> String {
             let cut = if *cut == 0 { String::new() } else { format!(", {cut} connections cut") };
             format!("gateway: {what}{more} by {by}{cut}")
         }
+        GatewayRecord::Authority { spki, root, by, .. } => {
+            let how = root.as_ref().map_or_else(|| "signed by itself".to_owned(), |root| format!("chained to {root}"));
+            format!("gateway: its CA (key {}) {how}, by {by}", spki.short())
+        }
+        GatewayRecord::Certificate { serial, subject, spki, role, by, .. } => {
+            let whose = subject.as_ref().map_or("this gateway", SubjectId::as_str);
+            let role = role.as_ref().map_or_else(String::new, |role| format!(" ({role})"));
+            format!("gateway: certificate {serial} for {whose}{role}, key {}, by {by}", spki.short())
+        }
+        GatewayRecord::List { number, count, revoked, by } => {
+            let new = if revoked.is_empty() { String::new() } else { format!(", new: {}", revoked.join(" ")) };
+            format!("gateway: CRL {number} with {count} certificates{new}, by {by}")
+        }
         GatewayRecord::Abandoned { of } => format!("gateway: #{} was never answered: the gateway stopped before", of.0),
         GatewayRecord::Disk { state, lost } => format!("gateway: journal disk {state}, {lost} records lost"),
         GatewayRecord::Alarm { what, source, asset, text } => {
@@ -191,7 +204,8 @@ fn gateway(record: &GatewayRecord) -> String {
 /// Edits of one record that a line shows; the record has them all.
 const EDITS: usize = 4;
 
-fn edit(edit: &Edit) -> String {
+/// What one edit of the registry did.
+pub(super) fn edit(edit: &Edit) -> String {
     let all = |credentials: &[Credential]| credentials.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match edit {
         Edit::Added { subject, life, again, credentials } => {

@@ -113,6 +113,11 @@ impl Settings {
         self.keys_folder().join("checkpoint.key")
     }
 
+    /// What the gateway's own CA shows others: its certificate and its list of what was taken back.
+    pub fn authority_folder(&self) -> PathBuf {
+        self.state.join("ca")
+    }
+
     /// The last known good policy.
     pub fn active_policy(&self) -> PathBuf {
         self.state.join("policy").join("active.toml")

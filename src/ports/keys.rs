@@ -12,6 +12,10 @@ use bulkhead_core::journal::verify::PublicKey;
 
 use crate::net::Later;
 
+mod vault;
+
+pub use vault::{FileVault, NoVault, ServerKey, Signer, Vault};
+
 /// The largest key file that is read.
 const MAX_FILE: u64 = 4096;
 
@@ -57,6 +61,12 @@ pub enum KeyError {
         /// The file.
         path: String,
     },
+    /// It holds no key of the CA's kind.
+    #[error("key file `{path}` holds no P-256 key in PKCS#8")]
+    NoCurveKey {
+        /// The file.
+        path: String,
+    },
     /// A key is there already and must not be overwritten.
     #[error("key file `{path}` exists")]
     Exists {
@@ -82,14 +92,7 @@ impl fmt::Debug for SoftwareKey {
 impl SoftwareKey {
     /// Reads the key from `path`.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let failed = |cause| KeyError::File { path: path.display().to_string(), cause };
-        let file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Open { path: path.display().to_string(), mode });
-        }
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;
+        let bytes = read(path)?;
         let pair =
             Ed25519KeyPair::from_pkcs8(&bytes).map_err(|_| KeyError::NoKey { path: path.display().to_string() })?;
         Ok(Self { pair })
@@ -130,6 +133,19 @@ impl SoftwareKey {
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, KeyError> {
         Ok(Self { pair: Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| KeyError::Device("made"))? })
     }
+}
+
+/// Reads a file that its owner alone may read.
+fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let failed = |cause| KeyError::File { path: path.display().to_string(), cause };
+    let file = File::open(path).map_err(failed)?;
+    let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Open { path: path.display().to_string(), mode });
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// Writes a file that is there wholly or not at all, and never overwrites one.

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::disk::Medium;
 use crate::tasks::Tasks;
 
+mod authority;
 mod reconcile;
 mod rows;
 mod schema;
@@ -26,6 +27,7 @@ mod schema;
 mod tests;
 mod writer;
 
+pub use authority::{AuthorityPart, CertificateRow};
 pub use reconcile::{Reconciled, reconcile};
 
 /// So many changes wait at most.
@@ -67,6 +69,33 @@ pub enum Change {
         seq: Seq,
         /// When.
         at: Moment,
+    },
+    /// A certificate that is about to leave: its serial number must not be there. With it, if it is the gateway's own, its PEM.
+    Certificate {
+        /// Its row.
+        row: CertificateRow,
+        /// The gateway's own leaf, as PEM.
+        leaf: Option<String>,
+    },
+    /// The CA was made, or a plant CA has signed it.
+    Chain {
+        /// Its certificate and what leads to the root, as PEM.
+        pem: String,
+        /// The order's record.
+        seq: Seq,
+    },
+    /// Certificates were taken back, and a list says so.
+    List {
+        /// The list's number: later ones are greater, whatever happens to this one.
+        number: u64,
+        /// The list, as PEM; none where only its number was used up.
+        pem: Option<String>,
+        /// Serial numbers that were taken back, and when.
+        revoked: Vec<(String, UnixMs)>,
+        /// Serial numbers that are forgotten, long after their end.
+        gone: Vec<String>,
+        /// The order's record.
+        seq: Seq,
     },
     /// A local override of a conduit's mode.
     Mode {
@@ -249,6 +278,12 @@ pub struct Found {
     pub lives: BTreeMap<SubjectId, Row<Life>>,
     /// The same lives, and every credential.
     pub registry: Registry,
+    /// Certificates of the gateway's own CA, by serial number in upper-case hex.
+    pub certificates: BTreeMap<String, CertificateRow>,
+    /// The CA itself, as PEM.
+    pub authority: BTreeMap<AuthorityPart, Row<String>>,
+    /// The number of the newest list.
+    pub list: u64,
     /// Overrides of modes; `None` for one that has ended.
     pub modes: BTreeMap<ConduitId, Row<Option<Mode>>>,
     /// Conduits that are watched, with the end by time run.

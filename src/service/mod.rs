@@ -2,6 +2,7 @@
 //!
 //! Doors call `Sessions` and `Gate`; orders come through `commands`. Ports are named here and nowhere to the right of here.
 
+pub mod ca;
 pub mod commands;
 pub mod gate;
 pub mod orders;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use bulkhead_core::moment::RanMs;
 use bulkhead_core::names::ConduitId;
+use ca::Ca;
 use gate::Gate;
 use orders::Orders;
 use sessions::Sessions;
@@ -37,7 +39,8 @@ use world::Worlds;
 use crate::entropy::Entropy;
 use crate::net::Network;
 use crate::ports::journal::Journal;
-use crate::ports::store::Store;
+use crate::ports::keys::Vault;
+use crate::ports::store::{Change, Found, Store};
 use crate::tasks::Tasks;
 use crate::telemetry::{Fault, Probe};
 
@@ -51,7 +54,9 @@ pub struct House {
     /// Judges and permits.
     pub gate: Gate,
     /// Changes of the world: policy, lives, modes.
-    pub orders: Orders,
+    pub orders: Arc<Orders>,
+    /// The plant's own CA.
+    pub ca: Arc<Ca>,
     /// The one source of `now`.
     pub time: Arc<Time>,
     /// The network.
@@ -83,6 +88,9 @@ pub(crate) struct Parts {
     pub(crate) fault: Fault,
     pub(crate) watched: BTreeMap<ConduitId, RanMs>,
     pub(crate) hold: Duration,
+    pub(crate) vault: Arc<dyn Vault>,
+    pub(crate) found: Found,
+    pub(crate) unfinished: Vec<Change>,
 }
 
 impl House {
@@ -101,9 +109,19 @@ impl House {
             buckets: Mutex::new(BTreeMap::new()),
         });
         let sessions = Arc::new(Sessions::new(Arc::clone(&shared)));
+        let orders = Arc::new(Orders::new(Arc::clone(&shared), Arc::clone(&sessions), parts.store, parts.hold));
         let trust = Arc::new(Trust::of(Arc::clone(&sessions)));
+        let ca = Ca::new(
+            Arc::clone(&orders),
+            Arc::clone(&trust),
+            parts.tasks.clone(),
+            parts.vault,
+            &parts.found,
+            &parts.unfinished,
+        );
         Self {
-            orders: Orders::new(Arc::clone(&shared), Arc::clone(&sessions), parts.store, parts.hold),
+            orders,
+            ca: Arc::new(ca),
             gate: Gate::new(Arc::clone(&shared)),
             world,
             sessions,

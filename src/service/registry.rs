@@ -48,6 +48,13 @@ impl Orders {
         self.register_locked(wanted, by).await
     }
 
+    /// Whether [`Self::register`] would take it now.
+    pub(super) fn may_register(&self, wanted: &Registration) -> Result<(), OrderError> {
+        let registry = &self.shared.worlds.current().registry;
+        let edit = registry.registration(wanted.subject.clone(), wanted.life, wanted.credentials.clone());
+        Ok(registry.check(&edit, self.hold, self.shared.time.now())?)
+    }
+
     /// As [`Self::register`], by somebody who holds the order.
     pub(super) async fn register_locked(&self, wanted: &Registration, by: &str) -> Result<Changed, OrderError> {
         let edit = {

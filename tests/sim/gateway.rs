@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bulkhead::app::{Ports, Settings, start as start_gateway};
+use bulkhead::ports::keys::NoVault;
 use bulkhead::telemetry::{Fault, Probe, Seen as Told};
 use bulkhead_core::digest::Sha256;
 use bulkhead_core::identity::Life;
@@ -119,6 +120,7 @@ pub(crate) fn start(plant: &Plant, net: Net) {
         }),
         medium: Box::new(SimMedium::new(Arc::clone(platter), Arc::clone(power))),
         keys: Arc::new(SimKey::new()),
+        vault: Arc::new(NoVault),
         restored: None,
     };
     let settings = Settings {

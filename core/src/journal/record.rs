@@ -444,6 +444,49 @@ pub enum GatewayRecord {
         #[serde(default)]
         cut: u32,
     },
+    /// The gateway's own CA was made, or a plant CA has signed it.
+    Authority {
+        /// The SHA-256 of its key's `SubjectPublicKeyInfo`.
+        spki: Sha256,
+        /// Its end.
+        not_after: UnixMs,
+        /// The name of the root above it; none when it has signed itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        root: Option<String>,
+        /// Who ordered it.
+        by: String,
+    },
+    /// The gateway's own CA issues a certificate.
+    Certificate {
+        /// Its serial number, in upper-case hex; never used before or after.
+        serial: String,
+        /// Whose; none for the gateway's own leaf.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<SubjectId>,
+        /// The SHA-256 of its key's `SubjectPublicKeyInfo`.
+        spki: Sha256,
+        /// The Modbus role in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<Role>,
+        /// Valid from.
+        not_before: UnixMs,
+        /// Valid to.
+        not_after: UnixMs,
+        /// Who ordered it: `uid N`, or `gateway`.
+        by: String,
+    },
+    /// The gateway's own CA says which certificates were taken back (CRL).
+    List {
+        /// The list's number.
+        number: u64,
+        /// Certificates on it.
+        count: u32,
+        /// The first of those that are new on it, by serial number.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        revoked: Vec<String>,
+        /// Who ordered it: `uid N`, or `gateway`.
+        by: String,
+    },
     /// A request whose record is here and whose row is missing: it was never answered.
     Abandoned {
         /// Its record.

@@ -45,7 +45,9 @@ pub enum ChainError {
     #[error("the first certificate is not for this gateway's CA key")]
     Key,
     /// The first certificate has another name.
-    #[error("the first certificate has another name than the request: leaves that were issued before would not chain to it")]
+    #[error(
+        "the first certificate has another name than the request: leaves that were issued before would not chain to it"
+    )]
     Name,
     /// Not a CA.
     #[error("certificate {0} of the chain is not a CA, or may not sign certificates")]
@@ -123,9 +125,9 @@ impl Chain {
         }
         let ends = parsed.iter().map(|certificate| millis(certificate.validity().not_after.timestamp()));
         let common = root.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default();
-        let key_id = ours.iter_extensions().find_map(|extension| match extension.parsed_extension() {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-            _ => None,
+        let key_id = ours.iter_extensions().find_map(|extension| {
+            let ParsedExtension::SubjectKeyIdentifier(id) = extension.parsed_extension() else { return None };
+            Some(id.0.to_vec())
         });
         Ok(Self {
             subject: ours.subject().as_raw().to_vec(),

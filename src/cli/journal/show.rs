@@ -186,10 +186,15 @@ impl Filter {
                 let theirs = |edit: &Edit| self.by(Some(edit.subject()));
                 self.point.is_none() && self.asset.is_none() && edits.iter().any(theirs)
             }
+            GatewayRecord::Certificate { subject, .. } => {
+                self.point.is_none() && self.asset.is_none() && self.by(subject.as_ref())
+            }
             GatewayRecord::PolicyRefused { .. } => {
                 self.point.is_none() && self.asset.is_none() && self.subject.is_none()
             }
             GatewayRecord::Started { .. }
+            | GatewayRecord::Authority { .. }
+            | GatewayRecord::List { .. }
             | GatewayRecord::Stopped
             | GatewayRecord::Policy { .. }
             | GatewayRecord::ShadowStarted { .. }

@@ -62,6 +62,7 @@ pub(in crate::cli) fn status() -> Status {
         },
         store: StoreLine { trouble: None },
         keys: KeysLine { kind: "software".to_owned(), id: "a1".to_owned() },
+        authority: None,
         cloud: "none configured".to_owned(),
     }
 }

@@ -171,6 +171,9 @@ impl Found {
                 | GatewayRecord::Mode { .. }
                 | GatewayRecord::Revoked { .. }
                 | GatewayRecord::Registry { .. }
+                | GatewayRecord::Authority { .. }
+                | GatewayRecord::Certificate { .. }
+                | GatewayRecord::List { .. }
                 | GatewayRecord::Abandoned { .. }),
             ) if record.seq > since => self.orders.push(Order { seq: record.seq, at: record.at, what }),
             Event::Gateway(_)

@@ -6,7 +6,7 @@ use bulkhead_core::identity::{Credential, Edit, Life};
 use bulkhead_core::journal::record::{GatewayRecord, Seq};
 use bulkhead_core::names::SubjectId;
 
-use super::{Change, Found};
+use super::{AuthorityPart, CertificateRow, Change, Found};
 use crate::ports::journal::Order;
 
 /// What has to be done before the gateway opens.
@@ -20,6 +20,47 @@ pub struct Reconciled {
     pub alarms: Vec<String>,
     /// Behind all this everything up to here is settled.
     pub settled: Seq,
+}
+
+/// The numbers that an order of the CA had taken are never used again, although nobody got what they stood for; what it took back
+/// stays taken back.
+fn used_up(done: &mut Reconciled, found: &Found, order: &Order) {
+    let seq = order.seq;
+    match &order.what {
+        GatewayRecord::Certificate { serial, subject, spki, role, not_before, not_after, .. } => {
+            let row = CertificateRow {
+                serial: serial.clone(),
+                subject: subject.clone(),
+                spki: *spki,
+                role: role.clone(),
+                not_before: *not_before,
+                not_after: *not_after,
+                issued: false,
+                revoked: None,
+                seq,
+            };
+            done.apply.push(Change::Certificate { row, leaf: None });
+        }
+        GatewayRecord::List { number, revoked, .. } if *number > found.list => {
+            let revoked = revoked.iter().map(|serial| (serial.clone(), order.at.wall.max(order.at.floor))).collect();
+            done.apply.push(Change::List { number: *number, pem: None, revoked, gone: Vec::new(), seq });
+        }
+        GatewayRecord::List { .. }
+        | GatewayRecord::Authority { .. }
+        | GatewayRecord::Started { .. }
+        | GatewayRecord::Stopped
+        | GatewayRecord::Policy { .. }
+        | GatewayRecord::PolicyRefused { .. }
+        | GatewayRecord::ShadowStarted { .. }
+        | GatewayRecord::ShadowGoesOn { .. }
+        | GatewayRecord::ShadowEnded { .. }
+        | GatewayRecord::Mode { .. }
+        | GatewayRecord::Revoked { .. }
+        | GatewayRecord::Registry { .. }
+        | GatewayRecord::Abandoned { .. }
+        | GatewayRecord::Disk { .. }
+        | GatewayRecord::Alarm { .. } => {}
+    }
 }
 
 /// Applies again what takes rights away from a subject, unless a later order has its row.
@@ -55,6 +96,9 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
             GatewayRecord::Registry { edits, .. } => {
                 edits.iter().map(|edit| found.lives.get(edit.subject()).map(|row| row.seq)).min().flatten()
             }
+            GatewayRecord::Authority { .. } => found.authority.get(&AuthorityPart::Chain).map(|row| row.seq),
+            GatewayRecord::Certificate { serial, .. } => found.certificates.get(serial).map(|row| row.seq),
+            GatewayRecord::List { .. } => found.authority.get(&AuthorityPart::List).map(|row| row.seq),
             GatewayRecord::Mode { conduit, .. } => found.modes.get(conduit).map(|row| row.seq),
             GatewayRecord::Policy { .. } => found.policy.as_ref().map(|row| row.seq),
             GatewayRecord::ShadowStarted { .. } => found.shadow.as_ref().map(|row| row.seq),
@@ -87,6 +131,7 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
                 }
             }
         }
+        used_up(&mut done, found, order);
         if !whole && !known.contains(&order.seq) {
             done.abandoned.push(order.seq);
         }

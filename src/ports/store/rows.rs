@@ -11,10 +11,11 @@ use bulkhead_core::policy::model::Mode;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row as Fields, Transaction, params};
 
-use super::{Change, Found, Row, StoredPolicy, StoredShadow, SubjectRows};
+use super::authority;
+use super::{AuthorityPart, Change, Found, Row, StoredPolicy, StoredShadow, SubjectRows};
 
 /// The version of every kind of row so far.
-const V: i64 = 1;
+pub(super) const V: i64 = 1;
 
 /// So many activated policies are kept.
 const POLICIES: i64 = 10;
@@ -30,16 +31,16 @@ fn mode_of(word: &str) -> Option<Mode> {
     [Mode::Observe, Mode::Enforce].into_iter().find(|mode| mode_word(*mode) == word)
 }
 
-fn unknown(column: usize, word: &str) -> rusqlite::Error {
+pub(super) fn unknown(column: usize, word: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("`{word}` is no known value").into())
 }
 
-fn number(fields: &Fields<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn number(fields: &Fields<'_>, column: usize) -> rusqlite::Result<u64> {
     fields.get::<_, i64>(column).map(i64::cast_unsigned)
 }
 
 /// Refuses a row of a kind's later version: it would be misread.
-fn of_this_version(fields: &Fields<'_>) -> rusqlite::Result<()> {
+pub(super) fn of_this_version(fields: &Fields<'_>) -> rusqlite::Result<()> {
     let version: i64 = fields.get("v")?;
     if version == V { Ok(()) } else { Err(rusqlite::Error::IntegralValueOutOfRange(0, version)) }
 }
@@ -53,6 +54,7 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Found> {
         ran: RanMs(meta("ran")?.cast_unsigned()),
         floor: UnixMs(meta("floor")?),
         settled: Seq(meta("settled")?.cast_unsigned()),
+        list: meta("list")?.cast_unsigned(),
         ..Found::default()
     };
     let mut lives = db.prepare("SELECT subject, life, seq, wall, ran, v FROM lives")?;
@@ -69,6 +71,7 @@ pub(super) fn load(db: &Connection) -> rusqlite::Result<Found> {
         found.lives.insert(subject, life);
     }
     credentials(db, &mut found.registry)?;
+    authority::load(db, &mut found)?;
     let mut modes = db.prepare("SELECT conduit, mode, seq, v FROM modes")?;
     let rows = modes.query_map([], |row| {
         of_this_version(row)?;
@@ -138,7 +141,7 @@ fn credentials(db: &Connection, registry: &mut Registry) -> rusqlite::Result<()>
     Ok(())
 }
 
-fn digest(column: usize, text: &str) -> rusqlite::Result<Sha256> {
+pub(super) fn digest(column: usize, text: &str) -> rusqlite::Result<Sha256> {
     Sha256::from_str(text).map_err(|_| unknown(column, text))
 }
 
@@ -200,6 +203,25 @@ pub(super) fn apply(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
             if let Some(until) = watch {
                 db.prepare_cached("INSERT OR REPLACE INTO watches(conduit, v, until) VALUES (?1, ?2, ?3)")?
                     .execute(params![conduit.as_str(), V, until.0.cast_signed()])?;
+            }
+        }
+        Change::Certificate { row, leaf } => {
+            authority::insert(db, row)?;
+            if let Some(pem) = leaf {
+                authority::set(db, AuthorityPart::Leaf, pem, row.seq)?;
+            }
+        }
+        Change::Chain { pem, seq } => authority::set(db, AuthorityPart::Chain, pem, *seq)?,
+        Change::List { number, pem, revoked, gone, seq } => {
+            set_meta(db, "list", number.cast_signed())?;
+            if let Some(pem) = pem {
+                authority::set(db, AuthorityPart::List, pem, *seq)?;
+            }
+            for (serial, at) in revoked {
+                authority::take_back(db, serial, *at)?;
+            }
+            for serial in gone {
+                authority::forget(db, serial)?;
             }
         }
         Change::Policy { text, hash, seq, at, ended } => {

@@ -13,6 +13,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
 ];
 
 const STEPS_TABLE: &str = "CREATE TABLE IF NOT EXISTS steps(number INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT";

@@ -65,6 +65,28 @@ pub enum Answer {
     Tried(Box<Tried>),
     /// To `policy shadow`: the candidate of now, else the last one of this life; none where there was none.
     Shadow(Option<Box<ShadowSeen>>),
+    /// The CA; none before `ca init`.
+    Authority(Option<Box<AuthorityLine>>),
+    /// To `ca csr`: the request, PEM.
+    Request(String),
+    /// A certificate that may leave.
+    Certificate(Box<CertificateAnswer>),
+    /// To `ca list`: the newest certificates.
+    Certificates {
+        /// So many at most.
+        lines: Vec<CertificateLine>,
+        /// Older ones that are not shown.
+        more: u64,
+    },
+    /// To `ca crl` and `ca retire`.
+    List {
+        /// The list's number.
+        number: u64,
+        /// Certificates on it.
+        count: u64,
+        /// The list, PEM; empty to `retire`.
+        pem: String,
+    },
     /// To `explain`.
     Explained(Explained),
 }
@@ -180,6 +202,9 @@ pub struct Status {
     pub store: StoreLine,
     /// The keys.
     pub keys: KeysLine,
+    /// The gateway's own CA; none before `ca init`.
+    #[serde(default)]
+    pub authority: Option<Box<AuthorityLine>>,
     /// The cloud identity service: `none configured`.
     pub cloud: String,
 }
@@ -331,4 +356,69 @@ pub struct SubjectLine {
     pub life: Life,
     /// Its open connections.
     pub sessions: u32,
+}
+
+/// Certificates in one answer.
+pub(super) const CERTIFICATES: usize = 1_000;
+
+/// The gateway's own CA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorityLine {
+    /// Its name.
+    pub name: String,
+    /// The root above it; none when it has signed itself.
+    pub root: Option<String>,
+    /// Valid from.
+    pub not_before: UnixMs,
+    /// The first end in its chain.
+    pub not_after: UnixMs,
+    /// Its certificate and what leads to its root, PEM; empty in `status`.
+    pub pem: String,
+    /// Certificates in force.
+    pub certificates: u64,
+    /// Certificates on its newest list.
+    pub taken_back: u64,
+    /// The next end of a subject's newest certificate.
+    pub next_end: Option<UnixMs>,
+    /// Whose.
+    pub next: Option<SubjectId>,
+    /// What is wrong.
+    pub trouble: Option<String>,
+}
+
+/// A certificate that may leave.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateAnswer {
+    /// What it says.
+    pub line: CertificateLine,
+    /// The kind of its key.
+    pub kind: String,
+    /// The key was registered with it.
+    pub registered: bool,
+    /// The life of the subject.
+    pub life: Life,
+    /// It and what leads to its root, PEM.
+    pub pem: String,
+}
+
+/// One certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateLine {
+    /// Its serial number, in upper-case hex.
+    pub serial: String,
+    /// Whose; none for the gateway's own leaf.
+    pub subject: Option<SubjectId>,
+    /// SHA-256 of the `SubjectPublicKeyInfo` in it.
+    pub spki: Sha256,
+    /// The Modbus role in it.
+    pub role: Option<Role>,
+    /// Valid from.
+    pub not_before: UnixMs,
+    /// Valid to.
+    pub not_after: UnixMs,
+    /// When it was taken back.
+    pub revoked: Option<UnixMs>,
 }

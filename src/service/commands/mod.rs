@@ -2,6 +2,7 @@
 //! and signed commands will reach the same one. Shapes only: `run` carries them out.
 
 mod answer;
+mod authority;
 mod devices;
 mod run;
 mod watch;
@@ -14,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::net::Later;
 
 pub use answer::{
-    Answer, AssetLine, AssetState, ClockLine, ConduitLine, Explained, JournalLine, KeysLine, ListenerLine, PolicyLine,
-    ShadowLine, ShadowSeen, Status, StoreLine, SubjectLine, Tried,
+    Answer, AssetLine, AssetState, AuthorityLine, CertificateAnswer, CertificateLine, ClockLine, ConduitLine,
+    Explained, JournalLine, KeysLine, ListenerLine, PolicyLine, ShadowLine, ShadowSeen, Status, StoreLine, SubjectLine,
+    Tried,
 };
 pub use devices::{DEVICES, DeviceChanged, DeviceLine, Imported};
 pub use run::{About, Desk, Premises};
@@ -87,6 +89,41 @@ pub enum Command {
         text: String,
         /// Says what would change, and changes nothing.
         dry_run: bool,
+    },
+    /// Makes the gateway's own CA.
+    CaInit {
+        /// Its name.
+        name: Option<String>,
+    },
+    /// The request by which a plant CA signs it.
+    CaRequest,
+    /// Takes in what a plant CA has made of the request.
+    CaInstall {
+        /// The chain, PEM.
+        pem: String,
+    },
+    /// What the CA is.
+    CaShow,
+    /// Issues a certificate.
+    CaSign {
+        /// To whom.
+        subject: SubjectId,
+        /// Its request, PEM.
+        request: String,
+        /// For how many days.
+        days: Option<u32>,
+    },
+    /// The newest list of what was taken back.
+    CaList,
+    /// Certificates that were issued.
+    CaCertificates {
+        /// To whom; to anybody unless set.
+        subject: Option<SubjectId>,
+    },
+    /// Takes one certificate back.
+    CaRetire {
+        /// Its serial number, hex.
+        serial: String,
     },
     /// Every byte of a conduit passes.
     Observe {

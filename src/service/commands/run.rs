@@ -80,6 +80,14 @@ impl Carry for Desk {
                 Command::DeviceResume { subject } => self.device_resume(subject, by).await,
                 Command::DeviceRemove { subject, credential } => self.device_remove(subject, credential, by).await,
                 Command::DeviceImport { text, dry_run } => self.device_import(text, dry_run, by).await,
+                Command::CaInit { name } => self.ca_init(name, by).await,
+                Command::CaRequest => self.ca_request().await,
+                Command::CaInstall { pem } => self.ca_install(&pem, by).await,
+                Command::CaShow => Ok(self.ca_show()),
+                Command::CaSign { subject, request, days } => self.ca_sign(subject, request, days, by).await,
+                Command::CaList => self.ca_list().await,
+                Command::CaCertificates { subject } => Ok(self.ca_certificates(subject.as_ref())),
+                Command::CaRetire { serial } => self.ca_retire(&serial, by).await,
                 Command::Observe { conduit } => {
                     watch::end(&self, &conduit);
                     self.set_mode(conduit, Mode::Observe, None, by).await
@@ -292,6 +300,7 @@ impl Desk {
                 kind: if self.about.software_key { "software" } else { "tpm" }.to_owned(),
                 id: self.about.key.clone(),
             },
+            authority: self.authority(),
             cloud: "none configured".to_owned(),
         }
     }

@@ -11,7 +11,7 @@ use bulkhead::entropy::MachineEntropy;
 use bulkhead::net::Network;
 use bulkhead::ports::clock::MachineClock;
 use bulkhead::ports::disk::{FileDisk, FileMedium};
-use bulkhead::ports::keys::SoftwareKey;
+use bulkhead::ports::keys::{FileVault, SoftwareKey};
 use bulkhead::service::House;
 use bulkhead::tasks::{Tasks, Writers};
 use bulkhead::telemetry::Fault;
@@ -194,6 +194,7 @@ impl Running {
                     disk: Box::new(FileDisk::open(&place.join("journal")).unwrap()),
                     medium: Box::new(FileMedium::open(&place.join("state.db")).unwrap().0),
                     keys: Arc::new(SoftwareKey::from_seed(&[7; 32]).unwrap()),
+                    vault: Arc::new(FileVault::new(place.join("keys"), place.join("ca"))),
                     restored: None,
                 };
                 let settings = Settings {

@@ -14,7 +14,7 @@ use bulkhead::entropy::MachineEntropy;
 use bulkhead::net::{Later, Listen, Network, Stream};
 use bulkhead::ports::clock::Clock;
 use bulkhead::ports::disk::{Disk, Medium, Segment};
-use bulkhead::ports::keys::{KeyError, Keys};
+use bulkhead::ports::keys::{KeyError, Keys, NoVault};
 use bulkhead::service::gate::{Gate, Request};
 use bulkhead::service::sessions::{Session, Sessions};
 use bulkhead::tasks::{Tasks, Writers};
@@ -283,6 +283,7 @@ pub(crate) async fn house(delay: Duration, fault: Fault) -> House {
         disk: Box::new(disk.clone()),
         medium: Box::new(Database(Connection::open_in_memory().unwrap())),
         keys: Arc::new(Unsigned),
+        vault: Arc::new(NoVault),
         restored: None,
     };
     let settings = Settings {

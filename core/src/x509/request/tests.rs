@@ -60,7 +60,7 @@ fn whoever_does_not_hold_the_private_half_gets_nothing() {
 fn what_is_no_request_is_told_so() {
     let certificate = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
     assert_eq!(Request::read(certificate), Err(NotARequest::Label("CERTIFICATE".to_owned())));
-    assert_eq!(Request::read(&[0x30; MAX_BYTES + 1]), Err(NotARequest::Large));
+    assert_eq!(Request::read(&vec![0x30; MAX_BYTES + 1]), Err(NotARequest::Large));
     let mut twice = P256_DER.to_vec();
     twice.push(0);
     let doubled = [P256_PEM, P256_PEM].concat();
