@@ -1,7 +1,8 @@
 /* A Modbus master for measuring: sequential requests on each of T connections, each thread blocking on its own socket.
  *   load SOURCE HOST PORT read|write ROUNDS THREADS        prints "p50 p99 mean requests/s refused", the first three in us
  * read: FC 3, 10 holding registers. write: FC 16, one register with a new value each time.
- * press: as read, for ROUNDS milliseconds on one connection; prints the number of requests.
+ * press: as read, for ROUNDS milliseconds on one connection, from the second THREADS of the wall clock on, so that several begin
+ *   together, with AHEAD requests under way; prints the number of requests and of refusals.
  *   cc -O2 load.c -o load -lpthread */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -15,10 +16,11 @@
 
 #define WARM_UP 50
 #define MAX_THREADS 64
+#define AHEAD 4
 
 static struct sockaddr_in from, to;
 static int rounds, writing;
-static long pressed;
+static long pressed, second;
 static long refused;
 
 static double now_us(void)
@@ -98,8 +100,23 @@ static void *press(void *unused)
     }
     for (int i = 0; i < WARM_UP; i++)
         ask(fd, i, 0);
-    for (double end = now_us() + rounds * 1e3; now_us() < end; pressed++)
-        ask(fd, pressed & 0xffff, 0);
+    struct timespec begin = {.tv_sec = second};
+    clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &begin, NULL);
+    long sent = 0;
+    for (double end = now_us() + rounds * 1e3; now_us() < end; pressed++) {
+        for (; sent < pressed + AHEAD; sent++) {
+            unsigned char out[12] = {sent >> 8, sent, 0, 0, 0, 6, 1, 3, 0, sent % 90, 0, 10};
+            if (send(fd, out, sizeof out, MSG_NOSIGNAL) != sizeof out)
+                exit(1);
+        }
+        unsigned char in[29];
+        if (recv(fd, in, 9, MSG_WAITALL) != 9)
+            exit(1);
+        if (in[7] & 0x80)
+            refused++;
+        else if (recv(fd, in + 9, 20, MSG_WAITALL) != 20)
+            exit(1);
+    }
     close(fd);
     return unused;
 }
@@ -115,13 +132,14 @@ int main(int argc, char **argv)
     writing = !strcmp(argv[4], "write");
     rounds = atoi(argv[5]);
     int threads = atoi(argv[6]);
-    if (rounds < 1 || threads < 1 || threads > MAX_THREADS)
-        return 64;
+    second = atol(argv[6]);
     if (!strcmp(argv[4], "press")) {
         press(NULL);
         printf("%ld %ld\n", pressed, refused);
         return 0;
     }
+    if (rounds < 1 || threads < 1 || threads > MAX_THREADS)
+        return 64;
     long total = (long)rounds * threads;
     double *took = calloc(total, sizeof *took), sum = 0, start = now_us();
     pthread_t id[MAX_THREADS];
