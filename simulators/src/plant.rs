@@ -5,6 +5,7 @@
 
 mod device;
 mod files;
+mod keys;
 mod run;
 mod scenario;
 mod station;

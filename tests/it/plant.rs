@@ -41,10 +41,10 @@ impl Beside {
 
     /// The plant for so many seconds, on a thread of its own.
     fn plant(&self, seconds: u64) -> JoinHandle<Report> {
-        let (scenario, net) = (self.scenario, self.folder.net);
+        let (scenario, net, folder) = (self.scenario, self.folder.net, self.folder.path.clone());
         std::thread::Builder::new()
             .spawn(move || {
-                let options = Options { net, seed: 7, lasts: Some(Duration::from_secs(seconds)) };
+                let options = Options { folder, net, seed: 7, lasts: Some(Duration::from_secs(seconds)) };
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(run(scenario, options, &mut |_| Ok(()))).unwrap()
             })
@@ -198,6 +198,26 @@ fn five_masters_share_a_plc_with_two_sockets() {
     assert!(plc.most <= 2 && plc.refused == 0, "{plc:?}");
     let worst = masters.iter().map(|name| report.masters[name].max_us).max().unwrap();
     assert!(worst < 2_000_000, "nobody waits for ever: {report}");
+}
+
+#[test]
+fn a_certificate_does_what_the_same_name_may_not_by_its_address() {
+    let beside = Beside::start("role-certificates", 67);
+    let plant = beside.plant(22);
+    until("the stations ask for certificates", || beside.folder.path.join("stations/shift-lead.csr").exists());
+    let said = beside.type_all("status", Duration::from_secs(6));
+    let of = |command: &str| said.iter().find(|(typed, _)| typed.starts_with(command)).unwrap().1.as_str();
+    assert!(of("explain --as shift-lead --by certificate").starts_with("ALLOWED"));
+    assert!(of("explain --as shift-lead --by address").starts_with("REFUSED"));
+    assert!(of("device list").contains("scada"));
+    let report = plant.join().unwrap();
+    let (proven, at_desk) = (&report.masters["lead-by-tls"], &report.masters["lead-at-desk"]);
+    assert!(proven.answered > 10 && proven.exceptions.is_empty(), "{report}");
+    assert!(at_desk.exceptions["01"] > 0 && at_desk.closed == 0, "{report}");
+    let scada = &report.masters["scada"];
+    assert!(scada.closed > 0 && scada.connections > 1, "suspended, cut, and back by itself: {scada:?}");
+    assert!(scada.answered > 30 && scada.exceptions.is_empty(), "{scada:?}");
+    assert!(report.devices["filler-plc"].registers[&200] > 0, "the recipe of the one who has proven who he is");
 }
 
 #[test]

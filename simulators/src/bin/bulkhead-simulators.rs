@@ -106,8 +106,12 @@ fn run(arguments: &Plant) -> io::Result<()> {
             folder.path.join("README.txt").display()
         )?;
     }
-    let options =
-        plant::Options { net: arguments.net, seed: arguments.seed, lasts: arguments.lasts.map(Duration::from_secs) };
+    let options = plant::Options {
+        folder: arguments.dir.clone(),
+        net: arguments.net,
+        seed: arguments.seed,
+        lasts: arguments.lasts.map(Duration::from_secs),
+    };
     let mut tell = |line: &str| if quiet { Ok(()) } else { writeln!(io::stdout(), "{line}") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(plant::run(scenario, options, &mut tell))?;

@@ -72,8 +72,14 @@ impl Folder {
             say(format!("  device {:<14} 127.{net}.{a}.{b}:15020   {}", device.name, what.join(", ")));
         }
         for station in scenario.stations {
+            let (port, how) = match station.proves {
+                Some(subject) => {
+                    (15_802, format!(", by TLS with stations/{subject}.pem once stations/{subject}.csr is signed"))
+                }
+                None => (15_020, String::new()),
+            };
             say(format!(
-                "  master {:<14} 127.{net}.9.{:<3} asks the gateway at 127.{net}.9.{}:15020",
+                "  master {:<14} 127.{net}.9.{:<3} asks the gateway at 127.{net}.9.{}:{port}{how}",
                 station.name, station.host, station.asks
             ));
         }

@@ -2,20 +2,24 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval};
 
 use super::device::Device;
+use super::keys::Keys;
 use super::scenario::Scenario;
 use super::station::Station;
 use super::tally::{Report, Tally};
 use crate::script::Script;
 
 /// How to run it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// The plant's folder, where stations keep their keys.
+    pub folder: PathBuf,
     /// The second part of every address, 127.N.x.y.
     pub net: u8,
     /// Where randomness starts.
@@ -28,6 +32,8 @@ pub struct Options {
 pub type Told<'a> = &'a mut dyn FnMut(&str) -> io::Result<()>;
 
 const PORT: u16 = 15_020;
+/// Where TLS is spoken: 802 is for root.
+const SECURE: u16 = 15_802;
 
 /// Runs the plant and tells a line a second.
 ///
@@ -50,8 +56,13 @@ pub async fn run(scenario: &Scenario, options: Options, tell: Told<'_>) -> io::R
     for (spec, stream) in scenario.stations.iter().zip(0_u64..) {
         let tally = Tally::default();
         let from = SocketAddr::from((Ipv4Addr::new(127, net, 9, spec.host), 0));
-        let to = SocketAddr::from((Ipv4Addr::new(127, net, 9, spec.asks), PORT));
-        let station = Station { spec: *spec, from, to, tally: tally.clone() };
+        let keys = spec.proves.map(|name| Keys::of(&options.folder, name));
+        if let Some(keys) = &keys {
+            keys.make()?;
+        }
+        let port = if keys.is_some() { SECURE } else { PORT };
+        let to = SocketAddr::from((Ipv4Addr::new(127, net, 9, spec.asks), port));
+        let station = Station { spec: *spec, from, to, tally: tally.clone(), keys };
         if spec.hostile {
             all.spawn(station.clone().hurt());
         }

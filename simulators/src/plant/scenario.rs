@@ -36,6 +36,8 @@ pub struct StationSpec {
     pub role: Role,
     /// It also sends what is no Modbus, and what hides writes.
     pub hostile: bool,
+    /// It speaks TLS and shows the certificate of this subject, with a key of its own.
+    pub proves: Option<&'static str>,
     /// It takes any reply to its unit and function for its own, whatever the transaction id.
     pub lenient: bool,
 }
@@ -93,7 +95,7 @@ const DOSING: DeviceSpec = DeviceSpec {
 };
 
 const STATION: StationSpec =
-    StationSpec { name: "scada", host: 10, asks: 20, role: Role::Scada, hostile: false, lenient: false };
+    StationSpec { name: "scada", host: 10, asks: 20, role: Role::Scada, hostile: false, proves: None, lenient: false };
 const PANEL: StationSpec = StationSpec { name: "panel", host: 31, role: Role::Panel, ..STATION };
 const HISTORIAN: StationSpec = StationSpec { name: "historian", host: 11, role: Role::Historian, ..STATION };
 const LEAD: StationSpec = StationSpec { name: "shift-lead", host: 40, role: Role::Lead, ..STATION };
@@ -228,6 +230,46 @@ pub const ALL: &[Scenario] = &[
             step("status", "five masters, one device"),
             step("subject list", "who is connected, each by its own address"),
             step("journal show --last 20", "sessions and writes"),
+        ],
+    },
+    Scenario {
+        name: "role-certificates",
+        about: "SCADA and a shift lead make their own keys and ask for certificates; the gateway's CA signs them with the role that \
+                the policy gives, and they come in by TLS (port 15802 here, 802 in a plant). The same shift lead also sits at an \
+                old desk that is known by its address alone: it may do less, and explain says why. Take SCADA's rights and give \
+                them back, and see its connection end and return.",
+        devices: &[DEVICE],
+        stations: &[
+            StationSpec { proves: Some("scada"), ..STATION },
+            StationSpec { name: "lead-by-tls", proves: Some("shift-lead"), ..LEAD },
+            StationSpec { name: "lead-at-desk", ..LEAD },
+            PANEL,
+            LAPTOP,
+        ],
+        policy: include_str!("../../plants/role-certificates.toml"),
+        edits: &[],
+        candidate: &[],
+        steps: &[
+            step("ca init", "the CA of this gateway; its TLS listener has a certificate from now on"),
+            step(
+                "ca sign --subject scada --csr stations/scada.csr -o stations/scada.pem",
+                "the key stays at the station; the role comes from the policy",
+            ),
+            step(
+                "ca sign --subject shift-lead --csr stations/shift-lead.csr -o stations/shift-lead.pem",
+                "and the shift lead's",
+            ),
+            step("ca list", "what was issued, and until when"),
+            step("device list", "which key is whose"),
+            step("status", "both are connected; TLS and plain stand side by side"),
+            step("explain --as shift-lead --by certificate --on filler-plc --do \"write recipe 7\"", "proven: allowed"),
+            step(
+                "explain --as shift-lead --by address --on filler-plc --do \"write recipe 7\"",
+                "the same name, by its address alone: refused",
+            ),
+            step("device suspend scada", "its connection is cut before the answer comes"),
+            step("device resume scada", "and it is back by itself"),
+            step("journal show --last 20", "who came with which certificate"),
         ],
     },
 ];

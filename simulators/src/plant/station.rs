@@ -4,10 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_rustls::TlsConnector;
 
+use super::keys::Keys;
 use super::scenario::StationSpec;
 use super::tally::Tally;
 use crate::script::{Ask, Script, hostile};
@@ -25,7 +28,13 @@ pub(super) struct Station {
     pub(super) from: SocketAddr,
     pub(super) to: SocketAddr,
     pub(super) tally: Tally,
+    /// Where it proves who it is.
+    pub(super) keys: Option<Keys>,
 }
+
+/// Plain or secured.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Station {
     /// Asks until the caller drops it.
@@ -48,7 +57,16 @@ impl Station {
         }
     }
 
-    async fn connect(&self) -> io::Result<TcpStream> {
+    async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        // Somebody has to sign its request first; it may be signed anew at any time.
+        let proof = self.keys.as_ref().map(Keys::client).transpose()?;
+        let stream = self.dial().await?;
+        let Some(proof) = proof else { return Ok(Box::new(stream)) };
+        let secured = TlsConnector::from(proof).connect(ServerName::from(self.to.ip()), stream);
+        Ok(Box::new(timeout(PATIENCE, secured).await??))
+    }
+
+    async fn dial(&self) -> io::Result<TcpStream> {
         let socket = TcpSocket::new_v4()?;
         socket.bind(self.from)?;
         let stream = timeout(PATIENCE, socket.connect(self.to)).await??;
