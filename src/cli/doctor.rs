@@ -2,6 +2,7 @@
 //! the daemon where it runs. One file a subject; the machine is an argument, so that each finding has its test.
 
 mod bypass;
+mod certificates;
 mod clock;
 mod disk;
 mod finding;
@@ -16,17 +17,23 @@ mod standing;
 mod tests;
 
 use bulkhead_core::journal::record::Record;
+use bulkhead_core::moment::ClockTrust;
 
 use super::{Answer, Context, Exit, Failure, client, files, journal};
 use crate::config::{self, Settings};
-use crate::service::commands::{Answer as Said, Command, Status};
+use crate::service::commands::{Answer as Said, CertificateLine, Command, Status};
 use finding::{Finding, Grade};
 use host::Host;
 
 pub(super) fn run(context: &mut Context<'_>) -> Answer {
     let settings = files::settings(&context.config)?;
-    let answer = status(context);
-    let mut findings = examine(&Host::this(), &settings, &answer);
+    let (host, answer) = (Host::this(), status(context));
+    let mut findings = examine(&host, &settings, &answer);
+    if let Ok(status) = &answer {
+        let doubtful = status.clock.trust == ClockTrust::Doubtful;
+        let issued = issued(context);
+        findings.extend(certificates::findings(status.authority.as_deref(), &issued, host.now, doubtful));
+    }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.grade));
     for finding in &findings {
         context.out.value(finding)?;
@@ -39,6 +46,14 @@ pub(super) fn run(context: &mut Context<'_>) -> Answer {
 fn status(context: &Context<'_>) -> Result<Status, Failure> {
     let Said::Status(status) = client::ask(context, Command::Status)? else { return Err(client::unexpected()) };
     Ok(*status)
+}
+
+/// What the CA has issued; nothing where there is none.
+fn issued(context: &Context<'_>) -> Vec<CertificateLine> {
+    match client::ask(context, Command::CaCertificates { subject: None }) {
+        Ok(Said::Certificates { lines, .. }) => lines,
+        Ok(_) | Err(_) => Vec::new(),
+    }
 }
 
 fn examine(host: &Host, settings: &Settings, answer: &Result<Status, Failure>) -> Vec<Finding> {

@@ -65,7 +65,7 @@ pub(super) fn findings(host: &Host, policy: &Policy, status: Option<&Status>) ->
 }
 
 /// Until there is a CA, nobody can be told from anybody on a TLS listener.
-const BLANK: &str = "make the gateway's CA and its certificate (bulkhead --help shows the verbs of this version)";
+const BLANK: &str = "bulkhead ca init";
 
 /// The addresses of this machine: `/proc/net/fib_trie` names each that is local, with its prefix; `/proc/net/if_inet6` the others.
 fn addresses(host: &Host) -> Vec<Network> {
