@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the gateway against a plain TCP load balancer and writes docs/benchmarks.md.
 
-    run.py [--rounds 24] [--only read,write,shared,shadow,syscalls,idle,decide] [--no-write]
+    run.py [--rounds 24] [--only read,write,shared,shadow,tls,syscalls,idle,decide] [--no-write]
 
 Rounds are interleaved, so that the machine's noise hits all alike, and compared in pairs: the figure that counts is the
 difference within a round, with a bootstrap interval over the rounds. CPU time is the kernel's (schedstat) of all threads of a
@@ -27,6 +27,7 @@ from lab import Gateway, Lab, Plc, until  # noqa: E402
 SCADA = "127.0.9.10"
 DIRECT, HAPROXY = ("127.0.1.20", 15020), ("127.0.9.21", 15020)
 DURABLE, WRITTEN, SHARED = ("127.0.9.20", 15020), ("127.0.9.22", 15020), ("127.0.9.24", 15020)
+SECURE = ("127.0.9.20", 15802)  # the durable gateway, with TLS
 MASTERS = [SCADA, "127.0.9.11", "127.0.9.12", "127.0.9.13", "127.0.9.14"]
 PRESS = 2000  # milliseconds
 WARM_UP = 50  # as in load.c
@@ -46,7 +47,7 @@ networks = ["127.0.1.0/24"]
 networks = ["127.0.9.0/24"]
 [assets.plc]
 zone = "cell"
-listen = ["{listen[0]}:{listen[1]}"]
+listen = ["{listen[0]}:{listen[1]}", "mbaps://{listen[0]}:{SECURE[1]}"]
 connect = "modbus://127.0.1.20:15020"
 units = [1]
 connections = 200
@@ -57,6 +58,10 @@ connections = 200
 zone = "office"
 proof = "address"
 address = "{SCADA}"
+role = "Operator"
+[subjects.station]
+zone = "office"
+proof = "certificate"
 role = "Operator"
 [conduits.office-to-cell]
 from = "office"
@@ -105,6 +110,34 @@ class Run:
             "shared": (SHARED, self.gateways["shared"].process.pid),
             "haproxy": (HAPROXY, self.haproxy.pid),
         }
+
+    def secure(self):
+        """What a client of the durable gateway shows and believes: gateway's name, CA, certificate, key."""
+        folder, gateway = self.lab.dir, self.gateways["durable"]
+        key, request, certificate, ca = (folder / f"station.{end}" for end in ("key", "csr", "pem", "ca"))
+        gateway.cli("ca", "init")
+        subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-subj",
+                        "/CN=station", "-out", request], check=True, capture_output=True)
+        gateway.cli("ca", "sign", "--subject", "station", "--csr", request, "-o", certificate)
+        shown = re.sub(r"(?m)^ +", "", gateway.cli("ca", "show"))
+        ca.write_text(re.search(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", shown, re.S)[0])
+        return [SECURE[0], str(ca), str(certificate), str(key)]
+
+    def with_tls(self, requests, threads):
+        """The same FC 3 by the same client, plain and with TLS 1.3, in turn: CPU per request of the gateway, in us."""
+        secure, pid, runs = self.secure(), self.targets["durable"][1], {"plain": [], "tls": []}
+        kinds = {"plain": (DURABLE, []), "tls": (SECURE, secure)}
+        for number in range(self.options.rounds):
+            for name in list(kinds)[::1 if number % 2 == 0 else -1]:
+                (host, port), more = kinds[name]
+                before = cpu_us(pid)
+                done = subprocess.run([lab.TARGET / "release/bulkhead-peer", "load", SCADA, f"{host}:{port}", str(requests), str(threads), *more],
+                                      capture_output=True, text=True, stdin=subprocess.DEVNULL, check=True, timeout=300)
+                p50, p99, _, rate, refused = (float(field) for field in done.stdout.split())
+                if refused:
+                    raise lab.Deviation(f"reads, {name}", "no refusal", refused)
+                runs[name].append({"p50": p50, "p99": p99, "rate": rate, "cpu": (cpu_us(pid) - before) / ((requests + WARM_UP) * threads)})
+        return secure, runs
 
     def rss(self, name):
         text = pathlib.Path(f"/proc/{self.targets[name][1]}/status").read_text()
@@ -182,14 +215,16 @@ class Run:
             raise lab.Deviation(f"five masters through {name}", "no refusal", told)
         return [count for count, _ in told]
 
-    def syscalls(self, name, what, requests, threads):
+    def syscalls(self, name, what, requests, threads, secure=None):
         """System calls per request, counted by strace over all threads, and the most frequent ones."""
         (host, port), pid = self.targets[name]
+        command = [self.load, SCADA, host, str(port), what, str(requests), str(threads)]
+        if secure:
+            command = [lab.TARGET / "release/bulkhead-peer", "load", SCADA, f"{SECURE[0]}:{SECURE[1]}", str(requests), str(threads), *secure]
         counts = self.lab.dir / f"strace-{name}-{what}-{threads}"
         tracer = self.lab.start("strace", "strace", "-c", "-f", "-q", "-o", counts, "-p", str(pid))
         time.sleep(1)
-        subprocess.run([self.load, SCADA, host, str(port), what, str(requests), str(threads)], capture_output=True,
-                       stdin=subprocess.DEVNULL, check=True, timeout=300)
+        subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, check=True, timeout=300)
         self.lab.stop(tracer, 2)
         rows = [line.split() for line in counts.read_text().splitlines() if re.match(r"\s*\d", line)]
         calls = {row[-1]: int(row[3]) for row in rows if row[-1] != "total"}
@@ -249,7 +284,7 @@ def machine():
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--rounds", type=int, default=24)
-    arguments.add_argument("--only", default="idle,read,write,shared,shadow,syscalls,decide")
+    arguments.add_argument("--only", default="idle,read,write,shared,shadow,tls,syscalls,decide")
     arguments.add_argument("--no-write", action="store_true")
     options = arguments.parse_args()
     only = options.only.split(",")
@@ -308,6 +343,17 @@ def main():
                 if what == "read" and name == "durable":
                     bars.add(f"System calls per FC 3, {threads} connection{'s' if threads > 1 else ''}", "<= 6", f"{each:.2f}, the making of the connection included", round(each, 1) <= 6)
             parts.append("### System calls, all threads, by strace\n\n" + "\n".join(lines) + "\n")
+        if "tls" in only:
+            secure, runs = run.with_tls(2000, 1)
+            ratio = statistics.median(a["cpu"] / b["cpu"] for a, b in zip(runs["tls"], runs["plain"]))
+            lines = ["| | p50 us | p99 us | requests/s | CPU/request us |", "|---|---|---|---|---|"]
+            for name, shown in ("plain", "plain"), ("tls", "TLS 1.3"):
+                lines.append(f"| {shown} | {median(runs, name, 'p50'):.1f} | {median(runs, name, 'p99'):.1f} | {median(runs, name, 'rate'):.0f} | {median(runs, name, 'cpu'):.1f} |")
+            parts.append("### FC 3, 10 registers, one connection that stays, with TLS and without\n\n" + "\n".join(lines) + "\n")
+            bars.add("TLS 1.3 keep-alive FC 3: CPU per request against plain, paired median", "<= 1.25", f"{ratio:.2f}", ratio <= 1.25)
+            if shutil.which("strace"):
+                each, most = run.syscalls("durable", "tls", 2000, 1, secure)
+                bars.add("System calls per FC 3 with TLS 1.3", "<= 8", f"{each:.2f}, the handshake included ({most})", each <= 8)
         loaded = run.rss("durable") / 1024
         parts.append(f"RSS after all that: {loaded:.1f} MB.\n")
     if "decide" in only:
@@ -349,7 +395,7 @@ $ make bench
 $ python3 benches/run.py --rounds 40 --only read        # a part, after `make bench` has built
 ```
 
-`benches/load.c` asks one request after the other on each connection; `benches/run.py` runs direct, Bulkhead and HAProxy in turn
+`benches/load.c` asks one request after the other on each connection (`bulkhead-peer load` does, with TLS and beside it); `benches/run.py` runs direct, Bulkhead and HAProxy in turn
 (the order changes each round), reads CPU time from `/proc/PID/task/*/schedstat`, and draws the 95 % interval by bootstrap over
 the rounds' differences. The `fdatasync` of a round is measured beside it on the same file system. System calls are counted by
 `strace -c -f` in a pass of their own.

@@ -20,10 +20,12 @@ import captures
 import hostile
 import judge
 import lab
+import tls
 from lab import Deviation, Gateway, Lab, Master, Plc, adu, expect, read_holding, refused, until, write_coil, write_register, write_registers
 
 PLC, BUS, DEAD, FEW = ("127.0.9.20", 15020), ("127.0.9.30", 15020), ("127.0.9.40", 15020), ("127.0.9.50", 15020)
 MASTERS = ["127.0.9.10", "127.0.9.11", "127.0.9.12", "127.0.9.13", "127.0.9.14"]
+SECURE = ("127.0.9.20", 15802)
 SCADA, OTHER, STRANGER = "127.0.9.10", "127.0.9.11", "127.0.9.66"
 HERE = pathlib.Path(__file__).resolve().parent
 SCENARIOS = []
@@ -51,7 +53,7 @@ class Bench:
         self.gateway = Gateway(work, (HERE / "plant.toml").read_text())
         self.gateway.cli("init")
         self.gateway.start()
-        until("the plant's listeners", lambda: len(self.gateway.listening()) == 4)
+        until("the plant's listeners", lambda: len(self.gateway.listening()) == 6)
 
     def device(self, name):
         return (PLC, self.plc) if name == "plc" else (BUS, self.bus)
@@ -329,6 +331,79 @@ def pymodbus_as_master(bench):
                           stdin=subprocess.DEVNULL, timeout=120)
     expect("pymodbus", 0, done.returncode if not done.returncode else done.stdout + done.stderr)
     return done.stdout.strip()
+
+
+@scenario(peers="all")
+def pymodbus_over_tls_has_the_rights_of_its_role(bench):
+    """A certificate of the gateway's CA under both versions, bad certificates, TLS 1.1; of the refused nothing is seen at the PLC."""
+    pki = tls.prepare(bench)
+    since = bench.plc.mark()
+    done = subprocess.run([lab.PYTHON, HERE / "tls.py", *map(str, SECURE), pki], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+    expect("pymodbus over TLS", 0, done.returncode if not done.returncode else done.stdout + done.stderr)
+    seen = [entry["bytes"][14:16] for entry in bench.plc.log(since)]
+    expect("function codes at the PLC: two lawful clients' reads and writes", ["03", "06"] * 2, seen)
+    refused = {}
+    for record in bench.gateway.records():
+        what = record["event"].get("session", {}).get("what")
+        if isinstance(what, dict) and "handshake" in what:
+            refused[what["handshake"]] = refused.get(what["handshake"], 0) + 1
+    wanted = {"no-certificate", "unknown-issuer", "version"}
+    expect("reasons in the journal", set(), wanted - set(refused))
+    return done.stdout.strip()
+
+
+@scenario(peers="all")
+def openssl_gets_no_resumption_no_renegotiation_and_no_old_suite(bench):
+    """OpenSSL's own client: both versions, a fragment length of 512, sessions offered again, `R`, TLS 1.1, NULL suites."""
+    pki = tls.prepare(bench)
+    read = adu(7, read_holding(0, 2))
+
+    def client(*more, name="station", say=b""):
+        return tls.s_client(*SECURE, pki, name, *more, say=say)
+
+    for version, words in ("TLSv1.3", ["-tls1_3"]), ("TLSv1.2", ["-tls1_2"]):
+        told = client(*words)
+        expect(f"{version} is agreed and the gateway believed", (True, True), (f"New, {version}" in told, "Verify return code: 0 (ok)" in told))
+        kept = bench.lab.dir / f"{version}.session"
+        client(*words, "-sess_out", kept)
+        again = client(*words, "-sess_in", kept) if kept.exists() else client(*words, "-reconnect")
+        expect(f"{version} sessions resumed", False, "Reused, " in again)
+    told = client("-tls1_2", "-maxfraglen", "512", "-tlsextdebug")
+    expect("512 bytes asked: served", True, "Verify return code: 0 (ok)" in told)
+    expect("the extension is not answered", False, 'extension "max fragment length"' in told)
+    expect("secure renegotiation is announced", True, "Secure Renegotiation IS supported" in told)
+    told = client("-tls1_2", say=b"R\n")
+    asked, _, after = told.partition("RENEGOTIATING")
+    expect("renegotiation: asked, and nobody shows a certificate again", (True, False), (asked != told, "verify return" in after))
+    for words in ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"], ["-tls1_2", "-cipher", "NULL:eNULL:aNULL:@SECLEVEL=0"], ["-tls1_2", "-cipher", "AES128-SHA:AES256-SHA:@SECLEVEL=0"]:
+        told = client(*words)
+        expect(f"{words} is refused", True, "Cipher is (NONE)" in told or "no ciphers available" in told)
+    told = client("-tls1_3", name=None)
+    expect("without a certificate", True, "alert certificate required" in told or "Cipher is (NONE)" in told or "alert number 116" in told)
+    import socket as sockets
+    import ssl
+    with sockets.create_connection(SECURE, timeout=5) as raw, tls.context(pki, "station").wrap_socket(raw, server_hostname=SECURE[0]) as peer:
+        peer.sendall(read)
+        expect("others are served", read[:2], peer.recv(64)[:2])
+
+
+@scenario(peers="all")
+def tokio_modbus_over_tokio_rustls(bench):
+    """A tokio-modbus master over TLS, the gateway, a tokio-modbus slave."""
+    pki = tls.prepare(bench)
+    program = lab.TARGET / "debug/bulkhead-peer"
+    server = bench.lab.start("tokio-modbus-behind-tls", program, "slave", "127.0.1.40:15020")
+    try:
+        until("the slave listens", lambda: lab._try_connect(("127.0.1.40", 15020)))
+
+        def served():
+            return subprocess.run([program, "secure-master", SCADA, f"{DEAD[0]}:15802", DEAD[0], pki / "plant-ca.pem", pki / "station.pem", pki / "station.key"],
+                                  capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        # The gateway may still be in the back-off of its last dial.
+        done = until("the master is served", lambda: (lambda done: done if done.returncode == 0 else None)(served()), within=35, every=1)
+        return done.stdout.strip()
+    finally:
+        bench.lab.stop(server)
 
 
 @scenario()
