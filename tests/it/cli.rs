@@ -9,6 +9,7 @@ use bulkhead_core::journal::chain::Chain;
 use bulkhead_core::journal::record::{Event, GatewayRecord};
 use bulkhead_core::moment::{ClockTrust, Moment, UnixMs};
 
+mod authority;
 mod devices;
 mod online;
 mod shadow;

@@ -416,6 +416,75 @@ async fn a_hold_begins_with_the_revocation_and_not_anew_with_what_is_ordered_lat
 }
 
 #[test]
+fn numbers_of_the_ca_are_used_up_by_a_crash_between_record_and_row() {
+    let certificate = |seq: u64, serial: &str| {
+        order(
+            seq,
+            GatewayRecord::Certificate {
+                serial: serial.to_owned(),
+                subject: Some(SubjectId::from("scada")),
+                spki: Sha256::of(b"key"),
+                role: None,
+                not_before: UnixMs(1),
+                not_after: UnixMs(2),
+                by: "uid 0".to_owned(),
+            },
+        )
+    };
+    let list = |seq, number| {
+        let revoked = vec!["0A".to_owned()];
+        order(seq, GatewayRecord::List { number, count: 1, revoked, by: "gateway".to_owned() })
+    };
+    let done = reconcile(&Found { list: 3, ..Found::default() }, &[certificate(4, "0B"), list(5, 4)], Seq(5));
+    assert_eq!(done.abandoned, [Seq(4), Seq(5)]);
+    let [Change::Certificate { row, leaf: None }, Change::List { number: 4, pem: None, revoked, .. }] =
+        done.apply.as_slice()
+    else {
+        panic!("{:?}", done.apply)
+    };
+    assert_eq!((row.serial.as_str(), row.issued, row.seq), ("0B", false, Seq(4)));
+    assert_eq!(revoked[0].0, "0A", "what was taken back stays taken back");
+    let mut found = Found::default();
+    found.certificates.insert("0B".to_owned(), row.clone());
+    assert!(reconcile(&found, &[certificate(4, "0B")], Seq(5)).abandoned.is_empty());
+}
+
+#[tokio::test]
+async fn a_serial_number_that_is_there_already_keeps_its_certificate_in() {
+    let path = folder("serial").join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    let row = CertificateRow {
+        serial: "0B".to_owned(),
+        subject: None,
+        spki: Sha256::of(b"key"),
+        role: None,
+        not_before: UnixMs(1),
+        not_after: UnixMs(2),
+        issued: true,
+        revoked: None,
+        seq: Seq(4),
+    };
+    let issue = || Change::Certificate { row: row.clone(), leaf: Some("leaf".to_owned()) };
+    store.commit(issue()).await.unwrap();
+    assert!(store.commit(issue()).await.is_err(), "it does not leave");
+    let revoked = vec![("0B".to_owned(), UnixMs(7))];
+    let list = |number, pem: &str, revoked| Change::List {
+        number,
+        pem: Some(pem.to_owned()),
+        revoked,
+        gone: Vec::new(),
+        seq: Seq(5),
+    };
+    store.commit(list(2, "two", revoked.clone())).await.unwrap();
+    store.commit(list(1, "one", vec![("0B".to_owned(), UnixMs(9))])).await.unwrap();
+    tasks.abort_all();
+    let (_, found, _) = start(&path).await;
+    assert_eq!(found.certificates["0B"], CertificateRow { revoked: Some(UnixMs(7)), ..row }, "the first time counts");
+    assert_eq!(found.list, 2, "numbers never go back");
+    assert_eq!(found.authority[&AuthorityPart::Leaf].value, "leaf");
+}
+
+#[test]
 fn a_row_without_its_record_is_an_alarm() {
     let mut found = Found { settled: Seq(10), ..Found::default() };
     found.lives.insert(SubjectId::from("old"), Row { value: Life::Revoked, seq: Seq(3) });

@@ -14,6 +14,7 @@ use bulkhead_core::x509::write::{self, Purpose};
 use super::signing::{Authority, Terms, sign};
 use super::state::Leaf;
 use super::{Ca, CaError, DAY_MS, DAYS_MOST, MAX_CERTIFICATES, begin, latest};
+use crate::ports::keys::Vault;
 use crate::ports::store::{CertificateRow, Change};
 use crate::service::orders::OrderError;
 use crate::service::registry::Registration;
@@ -146,20 +147,9 @@ impl Ca {
         Ok(row)
     }
 
-    /// A serial number that this CA has never used: positive, 16 bytes.
+    /// A serial number that this CA has never used.
     pub(super) fn fresh_serial(&self) -> Result<[u8; SERIAL], CaError> {
-        for _ in 0..TRIES {
-            let mut serial = [0; SERIAL];
-            self.vault.random(&mut serial)?;
-            if let Some(first) = serial.first_mut() {
-                // Neither negative nor shorter than it looks.
-                *first = (*first & 0x7F) | 0x40;
-            }
-            if !self.state().certificates.contains_key(&hex(&serial)) {
-                return Ok(serial);
-            }
-        }
-        Err(CaError::Machine("the random generator repeats itself".to_owned()))
+        fresh(&*self.vault, |serial| self.state().certificates.contains_key(serial))
     }
 
     /// Issues the gateway's own leaf for its TLS listeners. The caller holds no order.
@@ -215,6 +205,22 @@ impl Ca {
         })
         .await?
     }
+}
+
+/// A serial number that is not used: positive, 16 bytes.
+pub(super) fn fresh(vault: &dyn Vault, is_used: impl Fn(&str) -> bool) -> Result<[u8; SERIAL], CaError> {
+    for _ in 0..TRIES {
+        let mut serial = [0; SERIAL];
+        vault.random(&mut serial)?;
+        if let Some(first) = serial.first_mut() {
+            // Neither negative nor shorter than it looks.
+            *first = (*first & 0x7F) | 0x40;
+        }
+        if !is_used(&hex(&serial)) {
+            return Ok(serial);
+        }
+    }
+    Err(CaError::Machine("the random generator repeats itself".to_owned()))
 }
 
 /// Upper-case hex, as `openssl x509 -serial` prints it.
