@@ -4,6 +4,7 @@
 
 mod modbus;
 mod policy;
+mod registry;
 mod x509;
 
 /// Something that parses what others send.
@@ -23,6 +24,8 @@ pub const ALL: &[Target] = &[
     Target { name: "policy_text", run: policy::text, rounds: 4_000 },
     Target { name: "policy_line", run: policy::line, rounds: 20_000 },
     Target { name: "peer_certificate", run: x509::leaf, rounds: 30_000 },
+    Target { name: "certificate_request", run: x509::request, rounds: 10_000 },
+    Target { name: "registry_sheet", run: registry::sheet, rounds: 20_000 },
 ];
 
 /// Runs a target by its name.

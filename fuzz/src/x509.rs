@@ -1,6 +1,7 @@
 //! What a client shows in a handshake, before anybody has looked at a signature.
 
 use bulkhead_core::x509::leaf::{Leaf, MAX_ROLE, RoleMark};
+use bulkhead_core::x509::request::Request;
 
 /// One certificate.
 pub fn leaf(data: &[u8]) {
@@ -13,4 +14,13 @@ pub fn leaf(data: &[u8]) {
     let length = u8::try_from(text.len()).expect("a short role");
     let der = [&[0x0C, length], text.as_bytes()].concat();
     assert!(data.windows(der.len()).any(|window| window == der), "{text:?} is nowhere in it");
+}
+
+/// One certificate request, PEM or DER, and what a CA would make of it.
+pub fn request(data: &[u8]) {
+    let Ok(request) = Request::read(data) else { return };
+    // Only a key whose holder has signed comes through, byte for byte as it goes into the certificate.
+    assert!(request.spki.ends_with(&request.public_key) && request.spki.first() == Some(&0x30));
+    let whole = Request::read(data).expect("the same again");
+    assert_eq!(whole.digest(), request.digest());
 }

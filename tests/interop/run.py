@@ -406,6 +406,74 @@ def tokio_modbus_over_tokio_rustls(bench):
         bench.lab.stop(server)
 
 
+CA_PLANT = """
+[plant]
+name = "ca"
+timezone = "UTC"
+[zones.cell]
+networks = ["127.0.1.0/24"]
+[zones.office]
+networks = ["127.0.9.0/24"]
+[assets.plc]
+zone = "cell"
+listen = ["mbaps://127.0.9.70:15802"]
+connect = "modbus://127.0.1.20:15020"
+units = [1]
+[assets.plc.points]
+speed = "holding 0"
+[subjects.station]
+zone = "office"
+proof = "certificate"
+role = "Operator"
+[conduits.office-to-cell]
+from = "office"
+to = "cell"
+[[conduits.office-to-cell.allow]]
+who = ["Operator"]
+on = "plc"
+can = ["read speed"]
+"""
+
+
+@scenario(peers="all")
+def every_certificate_and_list_is_judged(bench):
+    """cryptography and openssl read what the CA issues for four kinds of keys: signed by itself, then by a plant CA."""
+    own = captures.gateway(bench.lab, "certificates", CA_PLANT)
+    try:
+        run = lambda *words: subprocess.run(words, cwd=own.dir, capture_output=True, text=True, check=True, timeout=60)
+        own.cli("ca", "init")
+        kinds = {"p256": "EC -pkeyopt ec_paramgen_curve:P-256", "p384": "EC -pkeyopt ec_paramgen_curve:P-384", "ed25519": "ED25519",
+                 "rsa": "RSA -pkeyopt rsa_keygen_bits:2048"}
+        for kind, how in kinds.items():
+            run("openssl", "genpkey", "-out", f"{kind}.key", "-algorithm", *how.split())
+            run("openssl", "req", "-new", "-key", f"{kind}.key", "-subj", "/CN=asks for more/O=x", "-out", f"{kind}.csr")
+            own.cli("ca", "sign", "--subject", "station", "--csr", own.dir / f"{kind}.csr", "-o", own.dir / f"leaf-{kind}.pem")
+        listed = json.loads(own.cli("--json", "ca", "list"))["certificates"]["lines"]
+        own.cli("ca", "retire", next(line["serial"] for line in listed if line["subject"]))
+        shown = subprocess.run(["openssl", "s_client", "-connect", "127.0.9.70:15802"], input="", capture_output=True, text=True, timeout=30)
+        server = shown.stdout.partition("-----BEGIN CERTIFICATE-----")
+        (own.dir / "server.pem").write_text(server[1] + server[2].partition("-----END CERTIFICATE-----")[0] + "-----END CERTIFICATE-----\n")
+        said = []
+        for root in (False, True):
+            if root:
+                own.cli("ca", "csr", "-o", own.dir / "ca.csr")
+                run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "root.key", "-subj", "/CN=Plant Root", "-days", "3650", "-out", "root.pem",
+                    "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+                (own.dir / "ext").write_text("basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+                                             "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
+                run("openssl", "x509", "-req", "-in", "ca.csr", "-CA", "root.pem", "-CAkey", "root.key", "-days", "3000", "-extfile", "ext", "-out", "ours.pem")
+                (own.dir / "chain.pem").write_text((own.dir / "ours.pem").read_text() + (own.dir / "root.pem").read_text())
+                own.cli("ca", "install", own.dir / "chain.pem")
+            own.cli("ca", "crl", "-o", own.dir / "crl.pem")
+            (own.dir / "ca.pem").write_text((own.dir / "state/ca/ca.pem").read_text())
+            done = subprocess.run([lab.PYTHON, HERE / "certificates.py", own.dir, "station", "Operator"], capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+            expect("the judge", 0, done.returncode if not done.returncode else done.stdout + done.stderr)
+            said.append(done.stdout.strip())
+        return "; ".join(said)
+    finally:
+        own.stop()
+
+
 @scenario()
 def five_masters_share_a_plc_with_two_sockets(bench):
     """Equal transaction ids, pipelined: every value is its master's own, and the PLC gives one socket of its two."""
