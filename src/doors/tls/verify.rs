@@ -48,6 +48,28 @@ fn moment_for_chain(leaf: &Leaf, others: &[CertificateDer<'_>], now: Moment) -> 
     at.max(leaf.not_before).min(leaf.not_after)
 }
 
+/// Chain, usage and revocation by webpki, then the dates by this moment.
+fn believe(
+    roots: &dyn ClientCertVerifier,
+    leaf: &Leaf,
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    now: Moment,
+) -> Result<ClientCertVerified, Error> {
+    let at = moment_for_chain(leaf, intermediates, now);
+    let verified = roots.verify_client_cert(end_entity, intermediates, unix(at))?;
+    if leaf.usage != Usage::Client {
+        return Err(CertificateError::InvalidPurpose.into());
+    }
+    if now.is_before(leaf.not_before) {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    if now.is_past(leaf.not_after) {
+        return Err(CertificateError::Expired.into());
+    }
+    Ok(verified)
+}
+
 impl ClientCertVerifier for Judge {
     fn client_auth_mandatory(&self) -> bool {
         true
@@ -68,19 +90,7 @@ impl ClientCertVerifier for Judge {
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(CertificateError::BadEncoding.into());
         }
-        let now = self.time.now();
-        let at = moment_for_chain(&leaf, intermediates, now);
-        let verified = self.roots.verify_client_cert(end_entity, intermediates, unix(at))?;
-        if leaf.usage != Usage::Client {
-            return Err(CertificateError::InvalidPurpose.into());
-        }
-        if now.is_before(leaf.not_before) {
-            return Err(CertificateError::NotValidYet.into());
-        }
-        if now.is_past(leaf.not_after) {
-            return Err(CertificateError::Expired.into());
-        }
-        Ok(verified)
+        believe(&*self.roots, &leaf, end_entity, intermediates, self.time.now())
     }
 
     fn verify_tls12_signature(

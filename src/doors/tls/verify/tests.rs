@@ -1,23 +1,11 @@
 //! Dates under every kind of clock. What a handshake makes of the other reasons is in `tests/it/modbus/tls/handshakes.rs`.
 
-use bulkhead_core::moment::{BootMs, RanMs};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::server::WebPkiClientVerifier;
 
 use super::*;
-use crate::ports::clock::Clock;
-
-/// A wall clock that stands, at the start of a life.
-#[derive(Debug)]
-struct Stopped(UnixMs);
-
-impl Clock for Stopped {
-    fn read(&self) -> (UnixMs, BootMs) {
-        (self.0, BootMs(0))
-    }
-}
 
 /// A root, an intermediate of 2020 to 2040 below it, and a client's certificate of 2025 to 2030 below that.
 struct Chain {
@@ -54,9 +42,10 @@ impl Chain {
     /// The verdict when the wall clock stands in one year and its floor in another.
     fn judge(&self, wall: i32, floor: i32) -> &'static str {
         let at = |year| UnixMs(date_time_ymd(year, 7, 1).unix_timestamp() * 1_000);
-        let time = Time::new(Arc::new(Stopped(at(wall))), RanMs(0), at(floor));
-        let judge = Judge::new(Arc::clone(&self.roots), Arc::new(time));
-        match judge.verify_client_cert(&self.leaf, std::slice::from_ref(&self.between), unix(UnixMs(0))) {
+        let trust = if wall < floor { ClockTrust::Doubtful } else { ClockTrust::Floor };
+        let now = Moment { wall: at(wall), floor: at(floor), trust, ..Moment::default() };
+        let leaf = Leaf::read(&self.leaf).unwrap();
+        match believe(&*self.roots, &leaf, &self.leaf, std::slice::from_ref(&self.between), now) {
             Ok(_) => "let in",
             Err(Error::InvalidCertificate(CertificateError::NotValidYet)) => "not valid yet",
             Err(Error::InvalidCertificate(CertificateError::Expired)) => "over",
