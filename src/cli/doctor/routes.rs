@@ -66,11 +66,13 @@ fn judge(policy: &Policy, routes: &[Route]) -> Vec<Finding> {
         others.dedup();
         if let Some(other) = others.first() {
             let text = format!(
-                "{id} at {device} lies in the network of {} and of {other}: this machine has two feet in it",
+                "{id} at {device} lies in the network of {} and of {other}: this machine has two feet in it. Take away the \
+                 one address of {other} that lies there, and none that a listener or your own login uses",
                 route.interface
             );
-            findings
-                .push(Finding::bad("bypass-two-interfaces", id, text).mend(format!("ip address flush dev {other}")));
+            // Never all addresses of an interface: the masters may dial one of them.
+            let mend = format!("ip address show dev {other}; ip address del ADDRESS/PREFIX dev {other}");
+            findings.push(Finding::bad("bypass-two-interfaces", id, text).mend(mend));
         }
         for (conduit_id, conduit) in &policy.conduits {
             let From::Zone(zone) = &conduit.from else { continue };
