@@ -13,9 +13,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests/interop"))
 import lab  # noqa: E402
 from lab import Deviation  # noqa: E402
+from names import Names  # noqa: E402
 from path import Path  # noqa: E402
 
-CHAPTERS = [("demo", Path)]
+CHAPTERS = [("demo", Path), ("names", Names)]
 
 
 def tell(number, step, work):

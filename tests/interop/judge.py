@@ -35,7 +35,7 @@ class Judge:
 
     def plant_a_bad_reply(self):
         """A judge that has never said no proves nothing: one reply that ends too early, at an address of its own."""
-        with socket.create_server(("127.0.9.50", 15020)) as listener:
+        with socket.create_server(("127.0.9.60", 15020)) as listener:
             def answer():
                 peer, _ = listener.accept()
                 with peer:
@@ -44,7 +44,7 @@ class Judge:
                     time.sleep(0.2)
             thread = threading.Thread(target=answer)
             thread.start()
-            with lab.Master("127.0.9.10", ("127.0.9.50", 15020)) as master:
+            with lab.Master("127.0.9.10", ("127.0.9.60", 15020)) as master:
                 master.send(lab.adu(1, lab.write_register(0, 4)))
                 master.frame()
             thread.join()
@@ -55,7 +55,7 @@ class Judge:
         self.lab.stop(self.process, signal.SIGINT)
         # Malformed, no Modbus at all, or a header that no standard knows.
         bad = "(_ws.malformed || (tcp.len > 0 && !mbtcp && !tcp.reassembled_in) || mbtcp.prot_id != 0 || mbtcp.len < 2 || mbtcp.len > 254)"
-        if not self.count(f"{bad} && ip.src == 127.0.9.50"):
+        if not self.count(f"{bad} && ip.src == 127.0.9.60"):
             raise Deviation("the planted bad reply", "tshark calls it malformed", "nothing")
         told = []
         for name, ours in ("to masters", OURS), ("to PLCs", DIALLED):

@@ -117,11 +117,28 @@ class Plc:
     """The libmodbus PLC of plc.c, and its witness."""
 
     def __init__(self, lab, name, modbus, witness, *more):
-        self.modbus = address(modbus)
-        self.process = lab.start(name, compile_c("plc", "modbus"), "--modbus", modbus, "--witness", witness, *more)
-        self._witness = until(f"{name} starts", lambda: _try_connect(address(witness)))
-        self._answers = self._witness.makefile("r")
+        self.modbus, self._lab, self._name = address(modbus), lab, name
+        self._command = [compile_c("plc", "modbus"), "--modbus", modbus, "--witness", witness, *more]
+        self._at = address(witness)
         self._lock = threading.Lock()
+        self._start()
+
+    def _start(self):
+        self.process = self._lab.start(self._name, *self._command)
+        self._witness = until(f"{self._name} starts", lambda: _try_connect(self._at))
+        self._answers = self._witness.makefile("r")
+
+    def restart(self):
+        """As after a power cut: its connections are reset, its memory is empty."""
+        self._lab.stop(self.process, signal.SIGKILL)
+        self._start()
+
+    def connections(self):
+        """Connections that it has with masters now, by the kernel's word."""
+        host = bytes(int(part) for part in self.modbus[0].split("."))[::-1].hex().upper()
+        here = f"{host}:{self.modbus[1]:04X}"
+        rows = [line.split() for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return len([row for row in rows if row[1] == here and row[3] == "01"])
 
     def _ask(self, line):
         with self._lock:

@@ -1,6 +1,8 @@
 """Certificates as a plant has them, good and odd, made by a library that is not ours (the Python package `cryptography`).
 
-    pki.py make DIR                 a plant CA, and a key and certificate for each of ODD
+    pki.py make DIR                 a plant CA and a rogue one
+    pki.py odd DIR KEY CA           a key and certificate for each of ODD, by the CA whose key (PKCS#8, DER) and certificate these are:
+                                    what a gateway's CA would never issue, made with its key
     pki.py ask DIR NAME             a key and a request of its own: NAME.key, NAME.csr
     pki.py sign-ca DIR CSR OUT      the plant CA signs a gateway's CA; OUT holds the chain up to the plant CA
 """
@@ -24,15 +26,15 @@ OPERATOR = b"\x0c\x08Operator"
 
 # name: (role extensions as DER, usages, issuer, begin and end in days from now)
 ODD = {
-    "good-role": ([OPERATOR], [Usage.CLIENT_AUTH], "plant", (-1, 30)),
-    "no-role": ([], [Usage.CLIENT_AUTH], "plant", (-1, 30)),
-    "two-role": ([OPERATOR, b"\x0c\x08Engineer"], [Usage.CLIENT_AUTH], "plant", (-1, 30)),
-    "empty-role": ([b"\x0c\x00"], [Usage.CLIENT_AUTH], "plant", (-1, 30)),
-    "bad-encoding": ([b"\x13\x08Operator"], [Usage.CLIENT_AUTH], "plant", (-1, 30)),
-    "wrong-usage": ([OPERATOR], [Usage.SERVER_AUTH], "plant", (-1, 30)),
+    "good-role": ([OPERATOR], [Usage.CLIENT_AUTH], "gateway", (-1, 30)),
+    "no-role": ([], [Usage.CLIENT_AUTH], "gateway", (-1, 30)),
+    "two-role": ([OPERATOR, b"\x0c\x08Engineer"], [Usage.CLIENT_AUTH], "gateway", (-1, 30)),
+    "empty-role": ([b"\x0c\x00"], [Usage.CLIENT_AUTH], "gateway", (-1, 30)),
+    "bad-encoding": ([b"\x13\x08Operator"], [Usage.CLIENT_AUTH], "gateway", (-1, 30)),
+    "wrong-usage": ([OPERATOR], [Usage.SERVER_AUTH], "gateway", (-1, 30)),
     "rogue": ([OPERATOR], [Usage.CLIENT_AUTH], "rogue", (-1, 30)),
-    "expired": ([OPERATOR], [Usage.CLIENT_AUTH], "plant", (-30, -1)),
-    "not-yet": ([OPERATOR], [Usage.CLIENT_AUTH], "plant", (10, 30)),
+    "expired": ([OPERATOR], [Usage.CLIENT_AUTH], "gateway", (-30, -1)),
+    "not-yet": ([OPERATOR], [Usage.CLIENT_AUTH], "gateway", (10, 30)),
 }
 
 
@@ -112,10 +114,19 @@ def leaf(folder, text, issuer_key, issuer, roles, usages, begin, end):
 
 def make(folder):
     folder.mkdir(exist_ok=True)
-    issuers = {text: authority(folder, text) for text in ("plant", "rogue")}
+    for text in "plant", "rogue":
+        authority(folder, text)
+
+
+def odd(folder, ca_key, ca):
+    issuers = {
+        "gateway": (serialization.load_der_private_key(pathlib.Path(ca_key).read_bytes(), None),
+                    x509.load_pem_x509_certificate(pathlib.Path(ca).read_bytes())),
+        "rogue": (serialization.load_pem_private_key((folder / "rogue-ca.key").read_bytes(), None),
+                  x509.load_pem_x509_certificate((folder / "rogue-ca.pem").read_bytes())),
+    }
     for text, (roles, usages, issuer, (begin, end)) in ODD.items():
-        key, certificate = issuers[issuer]
-        leaf(folder, text, key, certificate, roles, usages, begin, end)
+        leaf(folder, text, *issuers[issuer], roles, usages, begin, end)
 
 
 def ask(folder, text):
@@ -141,6 +152,8 @@ if __name__ == "__main__":
     verb, folder, *rest = sys.argv[1:] or [None, None]
     if verb == "make":
         make(pathlib.Path(folder))
+    elif verb == "odd":
+        odd(pathlib.Path(folder), *rest)
     elif verb == "ask":
         ask(pathlib.Path(folder), *rest)
     elif verb == "sign-ca":

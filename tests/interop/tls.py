@@ -14,10 +14,13 @@ import warnings
 
 REFUSED = "refused"
 # Client certificate, newest version offered, wanted: read 0-3, write 150, write 50
+NOTHING = "exception 1, exception 1, exception 1"
+BAD_ROLES = ["no-role", "two-role", "empty-role", "bad-encoding"]
 CASES = [
     ("station", None, "ok, ok, exception 1"),
     ("station", ssl.TLSVersion.TLSv1_2, "ok, ok, exception 1"),
     ("station", ssl.TLSVersion.TLSv1_1, REFUSED),
+    *((name, None, NOTHING) for name in BAD_ROLES),
     ("wrong-usage", None, REFUSED),
     ("rogue", None, REFUSED),
     ("expired", None, REFUSED),
@@ -104,6 +107,9 @@ def prepare(bench):
     gateway.cli("ca", "csr", "-o", pki / "gateway.csr")
     make("sign-ca", pki, pki / "gateway.csr", pki / "gateway-chain.pem")
     gateway.cli("ca", "install", pki / "gateway-chain.pem")
+    make("odd", pki, gateway.dir / "state/keys/ca.key", gateway.dir / "state/ca/ca.pem")
+    for name in BAD_ROLES:  # the key is known: what they get is for the role alone
+        gateway.cli("device", "add", "station", "--certificate", pki / f"{name}.pem")
     make("ask", pki, "station")
     gateway.cli("ca", "sign", "--subject", "station", "--csr", pki / "station.csr", "-o", pki / "station.pem")
     bench.pki = pki
