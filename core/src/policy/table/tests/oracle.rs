@@ -45,6 +45,10 @@ fn a_world(random: &mut Random) -> World {
 
 fn with_facts(world: &World, facts: Attributes, revoked: bool) -> World {
     let mut world = World { facts, ..world.clone() };
+    // The registry knows an address of one that the policy admits by it, and of one that it does not.
+    let addresses = [("10.0.1.41", "both"), ("10.0.1.42", "key")];
+    let registry = std::sync::Arc::make_mut(&mut world.registry);
+    registry.addresses.extend(addresses.map(|(ip, name)| ((ip.parse().unwrap(), None), name.into())));
     if revoked {
         let mut registry = (*world.registry).clone();
         registry.lives.insert("station".into(), Life::Revoked);

@@ -81,6 +81,29 @@ pub(super) fn person(random: &mut Random, now: Moment) -> (Person, Attributes, b
             }
             station
         }
+        // One name by the registry's address or by its certificate; the registry's address of a name that the policy knows by
+        // its certificate alone shows nobody.
+        10 | 11 => match random.below(3) {
+            0 => nobody("10.0.1.42", None),
+            by => {
+                let mut both = nobody("10.0.1.41", None);
+                both.roles = vec!["Operator"];
+                both.assurance = 1;
+                both.life = None;
+                if by == 2 {
+                    let not_after = UnixMs(i64::MAX);
+                    let role = Some("Operator".into());
+                    both.evidence.proofs.push(Proof::Certificate {
+                        spki: key_of("both"),
+                        role,
+                        not_before: UnixMs(0),
+                        not_after,
+                    });
+                    both.assurance = 3;
+                }
+                both
+            }
+        },
         4 => {
             let mut key = nobody("10.0.1.21", None);
             let role = random.one(&[None, Some("Engineer"), Some("Operator")]);

@@ -100,6 +100,7 @@ pub(super) fn plant(random: &mut Random) -> String {
          [subjects.station]\nzone = \"room\"\nproof = \"address\"\naddress = \"10.0.1.21\"\nrole = \"Operator\"\n\
          attributes = {{ line = \"one\", shift = \"early\" }}\n\
          [subjects.key]\nzone = \"room\"\nproof = \"certificate\"\nrole = \"Engineer\"\n\
+         [subjects.both]\nzone = \"room\"\nproof = [\"certificate\", \"address\"]\nrole = \"Operator\"\n\
          [subjects.bearer]\nzone = \"room\"\nproof = \"token\"\nrole = \"Supervisor\"\n\
          [subjects.panel]\nzone = \"room\"\nproof = \"session-grant\"\naddress = \"10.0.1.31\"\n\
          mac = \"02:00:00:00:00:01\"\ngrant = {{ opened_by = [\"Operator\", \"Supervisor\"], minutes = 480 }}\n\

@@ -159,10 +159,10 @@ fn showings(subject: &str) -> Vec<Evidence> {
     };
     match subject {
         "station" => vec![station()],
-        "key" => {
+        "key" | "both" => {
             let certificate = Proof::Certificate {
-                spki: key_of("key"),
-                role: Some("Engineer".into()),
+                spki: key_of(subject),
+                role: Some(if subject == "key" { "Engineer" } else { "Operator" }.into()),
                 not_before: UnixMs(i64::MIN),
                 not_after: UnixMs(i64::MAX),
             };
