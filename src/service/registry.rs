@@ -98,7 +98,10 @@ impl Orders {
             return self.change_locked(vec![edit], by).await;
         };
         let at = self.shared.time.now();
-        self.shared.worlds.current().registry.check(&edit, self.hold, at)?;
+        // One that is spent already may be ordered away again: the first time the disk may have refused.
+        if !self.shared.worlds.current().registry.spent.contains(&spki) {
+            self.shared.worlds.current().registry.check(&edit, self.hold, at)?;
+        }
         let mut cut = self.without(&edit);
         let _order = self.one.lock().await;
         let not_durable = |why| {

@@ -390,6 +390,7 @@ impl Registry {
                 }
                 for credential in credentials {
                     match *credential {
+                        Credential::Key(spki) if self.spent.contains(&spki) => {}
                         Credential::Key(spki) => drop(self.keys.insert(spki, subject.clone())),
                         Credential::Address { ip, mac } => {
                             self.leave(ip, mac);

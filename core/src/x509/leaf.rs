@@ -142,6 +142,9 @@ pub enum NotALeaf {
     /// No serial number, or one longer than RFC 5280 allows.
     #[error("a serial number of more than 20 bytes")]
     Serial,
+    /// A key in another encoding than the one that the registry knows it by.
+    #[error("a public key in an unusual encoding, or of a kind that is not certified")]
+    Key,
     /// A usage that is stated twice or cannot be read: nobody can say what it is for.
     #[error("a usage that is stated twice or cannot be read")]
     Usage,
@@ -160,6 +163,9 @@ impl Leaf {
         let serial = certificate.raw_serial();
         if serial.is_empty() || serial.len() > MAX_SERIAL {
             return Err(NotALeaf::Serial);
+        }
+        if !super::key::is_plain(certificate.public_key()) {
+            return Err(NotALeaf::Key);
         }
         let validity = certificate.validity();
         let ms = |seconds: i64| UnixMs(seconds.saturating_mul(1_000));

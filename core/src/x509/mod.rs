@@ -4,6 +4,7 @@
 
 pub mod chain;
 mod der;
+mod key;
 pub mod leaf;
 pub mod list;
 pub mod request;

@@ -100,6 +100,11 @@ impl Request {
         }
         let info = &csr.certification_request_info;
         let kind = kind(&info.subject_pki).map_err(NotARequest::Key)?;
+        if !super::key::is_plain(&info.subject_pki) {
+            return Err(NotARequest::Key(
+                "in an unusual encoding; write the whole point, and no parameters of your own".to_owned(),
+            ));
+        }
         let signature = &csr.signature_value;
         if signature.unused_bits != 0 {
             return Err(NotARequest::Encoding);

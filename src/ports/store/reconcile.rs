@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bulkhead_core::digest::Sha256;
 use bulkhead_core::identity::{Credential, Edit, Life};
 use bulkhead_core::journal::record::{GatewayRecord, Seq};
 use bulkhead_core::names::SubjectId;
@@ -35,7 +36,8 @@ fn used_up(done: &mut Reconciled, found: &Found, order: &Order) {
                 role: role.clone(),
                 not_before: *not_before,
                 not_after: *not_after,
-                issued: false,
+                // An older copy of the store may be open: then it left. One that nobody has does no harm.
+                issued: true,
                 revoked: None,
                 seq,
             };
@@ -71,10 +73,8 @@ fn again(done: &mut Reconciled, found: &Found, order: &Order, subject: &SubjectI
 }
 
 /// A key that was taken away stays away.
-fn without(done: &mut Reconciled, found: &Found, order: &Order, subject: &SubjectId, credential: Credential) {
-    if let Credential::Key(spki) = credential
-        && !found.registry.spent.contains(&spki)
-    {
+fn without(done: &mut Reconciled, found: &Found, order: &Order, subject: &SubjectId, spki: Sha256) {
+    if !found.registry.spent.contains(&spki) {
         done.apply.push(Change::Spent { subject: subject.clone(), spki, seq: order.seq, at: order.at });
     }
 }
@@ -112,6 +112,14 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
             | GatewayRecord::Alarm { .. } => continue,
         };
         on_record.insert(order.seq);
+        if let GatewayRecord::Registry { edits, .. } = &order.what {
+            // Whatever was ordered about the subject later: a key that was taken away stays away.
+            for edit in edits {
+                if let Edit::Removed { subject, credential: Credential::Key(spki) } = edit {
+                    without(&mut done, found, order, subject, *spki);
+                }
+            }
+        }
         // A later order of the same thing has taken the place of an earlier one.
         if row.is_some_and(|row| row >= order.seq) {
             continue;
@@ -126,8 +134,7 @@ pub fn reconcile(found: &Found, orders: &[Order], head: Seq) -> Reconciled {
             for edit in edits.iter().filter(|edit| edit.takes_away()) {
                 match edit {
                     Edit::Life { subject, life } => again(&mut done, found, order, subject, *life),
-                    Edit::Removed { subject, credential } => without(&mut done, found, order, subject, *credential),
-                    Edit::Added { .. } => {}
+                    Edit::Removed { .. } | Edit::Added { .. } => {}
                 }
             }
         }

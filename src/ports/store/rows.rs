@@ -145,13 +145,16 @@ pub(super) fn digest(column: usize, text: &str) -> rusqlite::Result<Sha256> {
     Sha256::from_str(text).map_err(|_| unknown(column, text))
 }
 
+/// A key that is spent stays spent, whatever waited for the disk meanwhile.
+const KEEP_KEY: &str = "INSERT INTO keys(spki, v, subject, spent) VALUES (?1, ?2, ?3, 0)
+    ON CONFLICT(spki) DO UPDATE SET v = excluded.v, subject = excluded.subject WHERE spent = 0";
+
 fn set_subject(db: &Transaction<'_>, rows: &SubjectRows, at: Moment) -> rusqlite::Result<()> {
     let name = rows.subject.as_str();
     set_life(db, &rows.subject, rows.life, rows.seq, at)?;
     db.prepare_cached("DELETE FROM keys WHERE subject = ?1 AND spent = 0")?.execute([name])?;
     for spki in &rows.keys {
-        db.prepare_cached("INSERT OR REPLACE INTO keys(spki, v, subject, spent) VALUES (?1, ?2, ?3, 0)")?
-            .execute(params![spki.to_string(), V, name])?;
+        db.prepare_cached(KEEP_KEY)?.execute(params![spki.to_string(), V, name])?;
     }
     db.prepare_cached("DELETE FROM addresses WHERE subject = ?1")?.execute([name])?;
     for (ip, mac) in &rows.addresses {
@@ -192,9 +195,10 @@ pub(super) fn apply(db: &Transaction<'_>, change: &Change) -> rusqlite::Result<(
             }
         }
         Change::Spent { subject, spki, seq, at } => {
+            // The life keeps its own record: a revocation whose row is missing must be found at the next start.
             spend(db, spki)?;
-            let touched = "UPDATE lives SET seq = ?2 WHERE subject = ?1";
-            if db.prepare_cached(touched)?.execute(params![subject.as_str(), seq.0.cast_signed()])? == 0 {
+            let is_known = "SELECT 1 FROM lives WHERE subject = ?1";
+            if !db.prepare_cached(is_known)?.exists([subject.as_str()])? {
                 set_life(db, subject, Life::Active, *seq, *at)?;
             }
         }

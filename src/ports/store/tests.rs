@@ -397,6 +397,35 @@ async fn a_key_whose_removal_has_a_record_and_no_row_stays_away() {
 }
 
 #[tokio::test]
+async fn what_was_ordered_later_about_a_subject_hides_no_removal_and_no_revocation_whose_row_is_missing() {
+    let (subject, spki) = (SubjectId::from("scada"), Sha256::of(b"a"));
+    let removed = Edit::Removed { subject: subject.clone(), credential: Credential::Key(spki) };
+    // The disk refused the rows of record 2, and took those of record 3.
+    let mut found = Found::default();
+    found.lives.insert(subject.clone(), Row { value: Life::Suspended, seq: Seq(3) });
+    found.registry.keys.insert(spki, subject.clone());
+    let suspended = registry(3, vec![Edit::Life { subject: subject.clone(), life: Life::Suspended }]);
+    let done = reconcile(&found, &[registry(2, vec![removed.clone()]), suspended], Seq(3));
+    assert!(matches!(&done.apply[..], [Change::Spent { .. }]), "{done:?}");
+
+    // A removal that the disk took does not speak for a revocation that it refused.
+    let path = folder("later").join("state.db");
+    let (store, _, tasks) = start(&path).await;
+    let at = Moment::default();
+    let first = vec![rows("scada", Life::Active, &["a"], &[], 1)];
+    store.commit(Change::Registry { subjects: first, spent: Vec::new(), at }).await.unwrap();
+    store.commit(Change::Spent { subject: subject.clone(), spki, seq: Seq(3), at }).await.unwrap();
+    // Rows that waited bring no spent key back.
+    let waited = vec![rows("scada", Life::Active, &["a"], &[], 1)];
+    store.commit(Change::Registry { subjects: waited, spent: Vec::new(), at }).await.unwrap();
+    tasks.abort_all();
+    let (_, found, _) = start(&path).await;
+    assert!(found.registry.spent.contains(&spki) && found.registry.keys.is_empty());
+    let done = reconcile(&found, &[revoked(2, "scada"), registry(3, vec![removed])], Seq(3));
+    assert!(matches!(&done.apply[..], [Change::Life { life: Life::Revoked, .. }]), "{done:?}");
+}
+
+#[tokio::test]
 async fn a_hold_begins_with_the_revocation_and_not_anew_with_what_is_ordered_later() {
     let path = folder("hold").join("state.db");
     let (store, _, tasks) = start(&path).await;
@@ -442,7 +471,7 @@ fn numbers_of_the_ca_are_used_up_by_a_crash_between_record_and_row() {
     else {
         panic!("{:?}", done.apply)
     };
-    assert_eq!((row.serial.as_str(), row.issued, row.seq), ("0B", false, Seq(4)));
+    assert_eq!((row.serial.as_str(), row.issued, row.seq), ("0B", true, Seq(4)));
     assert_eq!(revoked[0].0, "0A", "what was taken back stays taken back");
     let mut found = Found::default();
     found.certificates.insert("0B".to_owned(), row.clone());

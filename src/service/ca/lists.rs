@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bulkhead_core::journal::record::GatewayRecord;
-use bulkhead_core::moment::UnixMs;
+use bulkhead_core::moment::{Moment, UnixMs};
 use bulkhead_core::x509::write::{self, ListPlan, TakenBack};
 
 use super::issue::hex;
@@ -63,10 +63,7 @@ impl Ca {
             return false;
         }
         let wanted = state.taken_back(&registry, now);
-        state.list.as_ref().is_none_or(|list| {
-            let half = list.this_update.0.saturating_add((list.next_update.0 - list.this_update.0) / 2);
-            !wanted.is_subset(&list.listed) || latest(now) >= half
-        })
+        state.list.as_ref().is_none_or(|list| !wanted.is_subset(&list.listed) || list.is_due(now))
     }
 
     /// Makes a list: the record, the row, the memory, the copy for people.
@@ -127,11 +124,20 @@ impl Ca {
                 state.certificates.remove(serial);
             }
             let listed = entries.into_iter().map(|(serial, _)| serial).collect();
-            state.list = Some(List { der, listed, this_update, next_update });
+            state.list = Some(List { der, listed, next_update });
         }
         self.publish("crl.pem", pem).await;
         self.put_trust();
         Ok(())
+    }
+}
+
+impl List {
+    /// Whether half of its time is over. Counted back from the end: the beginning goes by the floor, which may lie far behind, and
+    /// what was just made is not due. One that ends later than one of now would was made by a clock that was ahead.
+    pub(super) fn is_due(&self, now: Moment) -> bool {
+        let left = self.next_update.0.saturating_sub(latest(now));
+        left <= LASTS * DAY_MS / 2 || left > LASTS * DAY_MS
     }
 }
 
@@ -148,7 +154,6 @@ pub(super) fn read(pem: &str) -> Option<List> {
     let (_, list) = x509_parser::revocation_list::CertificateRevocationList::from_der(&der).ok()?;
     let millis = |seconds: i64| UnixMs(seconds.saturating_mul(1_000));
     let listed: BTreeSet<String> = list.iter_revoked_certificates().map(|entry| hex(entry.raw_serial())).collect();
-    let (this_update, next_update) =
-        (millis(list.last_update().timestamp()), millis(list.next_update().map_or(0, |at| at.timestamp())));
-    Some(List { der, listed, this_update, next_update })
+    let next_update = millis(list.next_update().map_or(0, |at| at.timestamp()));
+    Some(List { der, listed, next_update })
 }

@@ -13,6 +13,7 @@ mod tend;
 mod tests;
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bulkhead_core::identity::Life;
@@ -113,6 +114,8 @@ pub struct Ca {
     tasks: Tasks,
     vault: Arc<dyn Vault>,
     state: Mutex<State>,
+    /// The copies for other programs were written in this life.
+    published: AtomicBool,
 }
 
 impl fmt::Debug for Ca {
@@ -155,7 +158,7 @@ impl Ca {
         unfinished: &[Change],
     ) -> Self {
         let state = State::found(&*vault, found, unfinished);
-        let ca = Self { orders, trust, tasks, vault, state: Mutex::new(state) };
+        let ca = Self { orders, trust, tasks, vault, state: Mutex::new(state), published: AtomicBool::new(false) };
         ca.put_trust();
         ca
     }

@@ -2,17 +2,37 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+
+use bulkhead_core::moment::{Moment, UnixMs};
+use bulkhead_core::x509::write;
 
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivatePkcs8KeyDer};
 
-use super::{Ca, latest};
+use super::issue::LEAF_DAYS;
+use super::state::Leaf;
+use super::{Ca, DAY_MS, latest};
 use crate::service::trust::Material;
+
+impl Leaf {
+    /// Whether two thirds of its life are over. Counted back from the end, since the beginning goes by a floor that may lie far
+    /// behind; another one that ends with the CA, at `last`, as this one does would be no better.
+    pub(super) fn is_due(&self, last: UnixMs, now: Moment) -> bool {
+        self.not_after < last && latest(now) >= self.not_after.0.saturating_sub(LEAF_DAYS * DAY_MS / 3)
+    }
+}
 
 impl Ca {
     /// Does what is due; what fails is told, and tried again the next time.
     pub(crate) async fn tend(&self) {
-        if self.state().authority.is_none() {
-            return;
+        let Some(authority) = self.state().authority.clone() else { return };
+        if !self.published.swap(true, Ordering::Relaxed) {
+            // The last life may have ended between a row and the copy for others.
+            self.publish("ca.pem", authority.pem()).await;
+            let list = self.state().list.as_ref().map(|list| write::pem("X509 CRL", &list.der));
+            if let Some(list) = list {
+                self.publish("crl.pem", list).await;
+            }
         }
         if let Some(addresses) = self.leaf_due()
             && let Err(error) = self.issue_leaf(addresses).await
@@ -43,10 +63,8 @@ impl Ca {
             return None;
         }
         let now = self.now();
-        let good = state.leaf.as_ref().is_some_and(|leaf| {
-            let life = leaf.not_after.0.saturating_sub(leaf.not_before.0);
-            leaf.addresses == wanted && latest(now) < leaf.not_before.0.saturating_add(life / 3 * 2)
-        });
+        let last = state.authority.as_ref().map_or(UnixMs(0), |authority| authority.not_after);
+        let good = state.leaf.as_ref().is_some_and(|leaf| leaf.addresses == wanted && !leaf.is_due(last, now));
         (!good).then_some(wanted)
     }
 

@@ -89,8 +89,9 @@ impl Carry for Desk {
                 Command::CaCertificates { subject } => Ok(self.ca_certificates(subject.as_ref())),
                 Command::CaRetire { serial } => self.ca_retire(&serial, by).await,
                 Command::Observe { conduit } => {
+                    let answer = self.set_mode(conduit.clone(), Mode::Observe, None, by).await?;
                     watch::end(&self, &conduit);
-                    self.set_mode(conduit, Mode::Observe, None, by).await
+                    Ok(answer)
                 }
                 Command::Enforce { conduit, watch } => self.enforce(conduit, watch, by).await,
                 Command::PolicyActivate { name, text } => self.activate(name, text).await,
@@ -130,8 +131,9 @@ impl Desk {
                 format!("from {} to {} s", WATCH.start(), WATCH.end()),
             ));
         }
-        watch::end(self, &conduit);
+        // An order that the disk refuses leaves the watch of before on guard.
         let answer = self.set_mode(conduit.clone(), Mode::Enforce, seconds, by).await?;
+        watch::end(self, &conduit);
         if let Some(seconds) = seconds {
             watch::start(self, conduit, seconds);
         }
@@ -356,17 +358,17 @@ impl Desk {
 
 /// What this gateway can verify today, and what it cannot.
 fn identity<'a>(subjects: impl Iterator<Item = &'a SubjectEntry>) -> String {
-    let (mut by_address, mut others) = (0_usize, 0_usize);
+    let (mut by_address, mut by_key, mut others) = (0_usize, 0_usize, 0_usize);
     for entry in subjects {
         // The weakest way in is what an attacker takes.
         match entry.weakest() {
             Some(SubjectProof::Address { .. }) => by_address += 1,
-            Some(SubjectProof::Certificate | SubjectProof::Token | SubjectProof::SessionGrant { .. }) | None => {
-                others += 1;
-            }
+            Some(SubjectProof::Certificate) => by_key += 1,
+            Some(SubjectProof::Token | SubjectProof::SessionGrant { .. }) | None => others += 1,
         }
     }
     let weak = format!("{by_address} by address (assurance 1: anybody in the segment can take an address over)");
+    let weak = if by_key == 0 { weak } else { format!("{by_key} by certificate (assurance 3); {weak}") };
     match others {
         0 => weak,
         n => format!("{weak}; {n} by other proofs, which this version cannot verify yet"),

@@ -179,3 +179,13 @@ fn a_hold_does_not_begin_anew_when_a_revocation_is_said_again() {
     registry.edit(&life("scada", Life::Revoked), day(300)).unwrap();
     assert!(registry.is_free(&"scada".into(), HOLD, day(366)));
 }
+
+#[test]
+fn a_registration_that_waited_brings_no_key_back_that_was_taken_away_meanwhile() {
+    let mut registry = Registry::default();
+    registry.edit(&added("scada", &[key("a")]), day(0)).unwrap();
+    let waiting = registry.registration("scada".into(), Life::Active, vec![key("a"), key("b")]);
+    registry.edit(&Edit::Removed { subject: "scada".into(), credential: key("a") }, day(0)).unwrap();
+    registry.apply(&waiting, day(0));
+    assert!(!registry.has(&"scada".into(), &key("a")) && registry.has(&"scada".into(), &key("b")));
+}
