@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the gateway against a plain TCP load balancer and writes docs/benchmarks.md.
 
-    run.py [--rounds 24] [--only read,write,shared,shadow,tls,syscalls,idle,decide] [--no-write]
+    run.py [--rounds 24] [--only read,write,shared,shadow,tls,syscalls,idle,decide,ca] [--no-write]
 
 Rounds are interleaved, so that the machine's noise hits all alike, and compared in pairs: the figure that counts is the
 difference within a round, with a bootstrap interval over the rounds. CPU time is the kernel's (schedstat) of all threads of a
@@ -281,10 +281,17 @@ def machine():
     return f"{os.cpu_count()} cores of {cpu}, Linux {platform.release()}; {haproxy}; libmodbus PLC"
 
 
+def cargo_bench(name):
+    done = subprocess.run(["cargo", "bench", "--quiet", "--bench", name], capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    return done.stdout.strip()
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--rounds", type=int, default=24)
-    arguments.add_argument("--only", default="idle,read,write,shared,shadow,tls,syscalls,decide")
+    arguments.add_argument("--only", default="idle,read,write,shared,shadow,tls,syscalls,decide,ca")
     arguments.add_argument("--no-write", action="store_true")
     options = arguments.parse_args()
     only = options.only.split(",")
@@ -357,13 +364,16 @@ def main():
         loaded = run.rss("durable") / 1024
         parts.append(f"RSS after all that: {loaded:.1f} MB.\n")
     if "decide" in only:
-        done = subprocess.run(["cargo", "bench", "--quiet", "--bench", "decide"], capture_output=True, text=True, cwd=ROOT, stdin=subprocess.DEVNULL)
-        if done.returncode:
-            raise SystemExit(done.stderr[-2000:])
-        parts.append("### One decision (`cargo bench --bench decide`)\n\n```text\n" + done.stdout.strip() + "\n```\n")
-        flat, hashes = (float(re.search(rf"{name}: ([0-9.]+)", done.stdout)[1]) for name in ("flat", "hashes"))
+        told = cargo_bench("decide")
+        parts.append("### One decision (`cargo bench --bench decide`)\n\n```text\n" + told + "\n```\n")
+        flat, hashes = (float(re.search(rf"{name}: ([0-9.]+)", told)[1]) for name in ("flat", "hashes"))
         bars.add("Decision at 2,000 rules against 20", "flat (<= 1.5)", f"{flat:.2f}", flat <= 1.5)
         bars.add("Decision at 2,000 rules against one hash of its key", "<= 5", f"{hashes:.2f}", hashes <= 5)
+    if "ca" in only:
+        told = cargo_bench("ca")
+        parts.append("### One certificate (`cargo bench --bench ca`)\n\n```text\n" + told + "\n```\n")
+        ratio = float(re.search(r"ratio ([0-9.]+)", told)[1])
+        bars.add("Certificate from a request: CPU against the floor (`rcgen` alone)", "<= 5", f"{ratio:.2f}", ratio <= 5)
     page = f"""# Benchmarks
 
 Written by `make bench` ({options.rounds} interleaved rounds, load average at the end {os.getloadavg()[0]:.1f}) on {machine()}.
