@@ -33,7 +33,7 @@ test:
 
 bench:
 	$(PYTHON) tests/interop/peers.py bench
-	cargo build --release --workspace --benches
+	cargo build --release --workspace --bins --benches
 	$(PYTHON) benches/run.py
 
 lint:

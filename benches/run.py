@@ -390,7 +390,9 @@ with its journal on; HAProxy looks at nothing.
 * Whoever waits for the disk wakes a thread, and that thread wakes the data path again. On a virtual machine a wake costs more
   than judging the frame. `durable` needs two of them beside the sync; `written` needs one, since its record must survive the
   process, and HAProxy keeps no record at all: that is where the CPU time of `written` goes.
-* The bar of `durable` is met by little: three runs of 20 to 24 rounds on 24 and 25 November 2026 gave +93, +94 and +99 us.
+* The bar of `durable` is met by little or missed: four runs of 16 to 24 rounds on 24 and 25 November 2026 gave +93, +94, +99 and
+  +136 us. In the last one every wake cost more than before (`written` +34 instead of +1 us, 16 connections +160 instead of +18 us);
+  whether the machine or the change of that day is the reason was not found out.
 * With 16 connections the data path is one thread (ADR 3), and its extra CPU time per request adds up behind the queue.
 * HAProxy runs with two threads (`nbthread 2`), as many as the machine has cores. With one thread it was cheaper at 16 connections
   when it was tried (20 rounds, 25 November 2026): Bulkhead then took 1.15 times its CPU time and was 38 us behind in p50.
