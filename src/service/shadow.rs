@@ -22,15 +22,14 @@ use super::shared::Shared;
 use super::world::Live;
 use crate::ports::store::StoredShadow;
 
-/// Numbers of candidates: what a session has derived from one is never taken for another's.
-static NUMBER: AtomicU64 = AtomicU64::new(1);
-
 /// The candidate of now, if there is one, and what the last one came to.
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
     /// Whether `now` holds one: the one thing that a frame looks at.
     on: AtomicBool,
     now: ArcSwapOption<Candidate>,
+    /// The number of the last one: what a session has derived from one candidate is never taken for another's.
+    number: AtomicU64,
     last: Mutex<Option<Ended>>,
 }
 
@@ -104,9 +103,9 @@ impl Shaded {
 }
 
 impl Candidate {
-    fn new(name: String, policy: Arc<Policy>, against: Sha256, until: RanMs, since: Moment) -> Self {
+    fn new(number: u64, name: String, policy: Arc<Policy>, against: Sha256, until: RanMs, since: Moment) -> Self {
         Self {
-            number: NUMBER.fetch_add(1, Ordering::Relaxed),
+            number,
             name,
             policy,
             against,
@@ -179,6 +178,11 @@ impl Shadow {
         self.now.load().as_ref().map_or(0, |candidate| candidate.number)
     }
 
+    /// The number of the next candidate, from 1.
+    fn next(&self) -> u64 {
+        self.number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     fn put(&self, candidate: Option<Arc<Candidate>>) -> Option<Arc<Candidate>> {
         self.on.store(candidate.is_some(), Ordering::Relaxed);
         self.now.swap(candidate)
@@ -219,7 +223,8 @@ impl Shared {
     pub(super) fn shade(&self, name: String, policy: Arc<Policy>, until: RanMs, now: Moment) {
         let against = self.worlds.current().policy.hash;
         self.end_shadow("replaced", now);
-        self.shadow.put(Some(Arc::new(Candidate::new(name, policy, against, until, now))));
+        let number = self.shadow.next();
+        self.shadow.put(Some(Arc::new(Candidate::new(number, name, policy, against, until, now))));
     }
 
     /// Ends the candidate that is judged, with a record of what it came to.
@@ -240,7 +245,8 @@ impl Shared {
         } else if candidate.against != against {
             self.end_shadow("policy", now);
             let Candidate { name, policy, until, .. } = &*candidate;
-            self.shadow.put(Some(Arc::new(Candidate::new(name.clone(), Arc::clone(policy), against, *until, now))));
+            let (number, name, same) = (self.shadow.next(), name.clone(), Arc::clone(policy));
+            self.shadow.put(Some(Arc::new(Candidate::new(number, name, same, against, *until, now))));
             self.say(goes_on(policy.hash, against, *until, now), now);
         }
     }

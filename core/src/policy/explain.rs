@@ -301,7 +301,12 @@ pub fn explain(world: &World, evidence: &Evidence, accesses: &[Access<'_>], now:
         zone: found.map(|(_, asset)| asset.zone.clone()),
         notes: notes(world, evidence, &naming, found.is_some(), conduits.is_empty()),
         asked,
-        valid_until: standing.valid_until.wall.map(|at| plant_time(policy, at)),
+        // An end that no calendar has is none.
+        valid_until: standing
+            .valid_until
+            .wall
+            .filter(|at| Timestamp::from_millisecond(at.0).is_ok())
+            .map(|at| plant_time(policy, at)),
     }
 }
 

@@ -245,12 +245,12 @@ impl Table {
         self.reads.limited() == other.reads.limited() && self.writes.limited() == other.writes.limited()
     }
 
-    /// A table that allows nothing, for one reason.
     /// Why nothing at all is allowed, where nothing is.
     pub fn refuses_all(&self) -> Option<Reason> {
         self.refuse
     }
 
+    /// A table that allows nothing, for one reason.
     fn refusing(asset: Option<AssetId>, conduits: Vec<ConduitSettings>, reason: Reason) -> Arc<Self> {
         Arc::new(Self { asset, conduits, refuse: Some(reason), ..Self::default() })
     }
