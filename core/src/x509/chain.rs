@@ -49,6 +49,15 @@ pub enum ChainError {
         "the first certificate has another name than the request: leaves that were issued before would not chain to it"
     )]
     Name,
+    /// The first certificate calls our key otherwise.
+    #[error(
+        "the first certificate states another identifier of our key than the request: leaves that were issued before would not \
+         chain to it"
+    )]
+    KeyId,
+    /// It would be over before it begins.
+    #[error("the first certificate ends, or the chain above it does, before it begins")]
+    Dates,
     /// Not a CA.
     #[error("certificate {0} of the chain is not a CA, or may not sign certificates")]
     NotACa(usize),
@@ -124,6 +133,10 @@ impl Chain {
             return Err(ChainError::NoLists);
         }
         let ends = parsed.iter().map(|certificate| millis(certificate.validity().not_after.timestamp()));
+        let (not_before, not_after) = (millis(ours.validity().not_before.timestamp()), ends.min().unwrap_or_default());
+        if not_before >= not_after {
+            return Err(ChainError::Dates);
+        }
         let common = root.subject().iter_common_name().next().and_then(|name| name.as_str().ok()).unwrap_or_default();
         let key_id = ours.iter_extensions().find_map(|extension| {
             let ParsedExtension::SubjectKeyIdentifier(id) = extension.parsed_extension() else { return None };
@@ -133,8 +146,8 @@ impl Chain {
             subject: ours.subject().as_raw().to_vec(),
             root: common.chars().filter(|c| !c.is_control()).take(64).collect(),
             key_id,
-            not_before: millis(ours.validity().not_before.timestamp()),
-            not_after: ends.min().unwrap_or_default(),
+            not_before,
+            not_after,
             certificates,
         })
     }
@@ -178,3 +191,6 @@ fn one(index: usize, it: &X509Certificate<'_>, issuer: &X509Certificate<'_>, now
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

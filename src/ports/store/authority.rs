@@ -90,7 +90,12 @@ pub(super) fn load(db: &Connection, found: &mut Found) -> rusqlite::Result<()> {
 }
 
 /// An INSERT and nothing else: a serial number that is there already is an error, and the certificate does not leave.
+/// A number is used once. The same row again is no mistake: a commit may stand although its caller heard that it failed.
 pub(super) fn insert(db: &Transaction<'_>, row: &CertificateRow) -> rusqlite::Result<()> {
+    let is_there = "SELECT 1 FROM certificates WHERE serial = ?1 AND seq = ?2";
+    if db.prepare_cached(is_there)?.exists(params![row.serial, row.seq.0.cast_signed()])? {
+        return Ok(());
+    }
     db.prepare_cached(
         "INSERT INTO certificates(serial, v, subject, spki, role, not_before, not_after, issued, revoked, seq)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

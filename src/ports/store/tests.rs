@@ -493,9 +493,16 @@ async fn a_serial_number_that_is_there_already_keeps_its_certificate_in() {
         revoked: None,
         seq: Seq(4),
     };
-    let issue = || Change::Certificate { row: row.clone(), leaf: Some("leaf".to_owned()) };
-    store.commit(issue()).await.unwrap();
-    assert!(store.commit(issue()).await.is_err(), "it does not leave");
+    let issue = |seq| {
+        let row = CertificateRow { seq: Seq(seq), ..row.clone() };
+        Change::Certificate { row, leaf: Some("leaf".to_owned()) }
+    };
+    store.commit(issue(4)).await.unwrap();
+    assert!(store.commit(issue(6)).await.is_err(), "another certificate with this number does not leave");
+    assert!(
+        store.commit(issue(4)).await.is_ok(),
+        "the same row again is no mistake: a start may not know that it stands"
+    );
     let revoked = vec![("0B".to_owned(), UnixMs(7))];
     let list = |number, pem: &str, revoked| Change::List {
         number,

@@ -238,6 +238,10 @@ impl Ca {
         let authority = self.authority()?;
         let signer = authority.signer()?;
         let chain = Chain::read(pem.as_bytes(), &authority.spki, &authority.subject, self.now())?;
+        // What was issued names our key by this identifier: checkers that follow it must still find us.
+        if chain.key_id.as_ref().is_some_and(|id| *id != authority.key_id) {
+            return Err(ChainError::KeyId.into());
+        }
         self.keep_chain(Authority::chained(signer, chain, &authority.name), by).await
     }
 

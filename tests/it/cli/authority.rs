@@ -2,6 +2,7 @@
 
 use bulkhead_core::x509::leaf::{Leaf, RoleMark};
 use bulkhead_core::x509::list::TakenBack;
+use bulkhead_core::x509::request::Request;
 
 use super::online::{Daemon, free_port, ok, policy};
 use super::{Plant, Said};
@@ -123,4 +124,35 @@ fn a_chain_is_taken_in_only_whole_and_for_our_key() {
     ok(&sign(&plant, "scada", "scada.csr", "scada.pem"));
     no(&plant.run(&["ca", "install", "scada.pem"]), "is not for this gateway's CA key");
     assert!(ok(&plant.run(&["ca", "show"])).contains("signed by itself"));
+}
+
+#[test]
+fn a_chain_that_what_was_issued_would_not_find_is_refused() {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyIdMethod, KeyPair};
+    use rcgen::{KeyUsagePurpose, SubjectPublicKeyInfo, date_time_ymd};
+
+    let (plant, _daemon) = running(free_port());
+    ok(&plant.run(&["ca", "init", "--name", "Line CA"]));
+    ok(&plant.run(&["ca", "csr", "-o", "ca.csr"]));
+    let request = Request::read(&std::fs::read(plant.path("ca.csr")).unwrap()).unwrap();
+    let asked = SubjectPublicKeyInfo::from_der(&request.spki).unwrap();
+    let (key, mut root) = (KeyPair::generate().unwrap(), CertificateParams::default());
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let top = root.self_signed(&key).unwrap().pem();
+    let issuer = Issuer::new(root, key);
+    let signed = |id: KeyIdMethod, (from, to): (i32, i32)| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "Line CA");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.key_identifier_method = id;
+        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        std::fs::write(plant.path("chain.pem"), params.signed_by(&asked, &issuer).unwrap().pem() + &top).unwrap();
+        plant.run(&["ca", "install", "chain.pem"])
+    };
+    no(&signed(KeyIdMethod::PreSpecified(vec![7; 20]), (2020, 2040)), "states another identifier of our key");
+    no(&signed(KeyIdMethod::PreSpecified(vec![7; 20]), (2030, 2029)), "begins later");
+    assert!(ok(&plant.run(&["ca", "show"])).contains("signed by itself"), "nothing was changed");
 }
